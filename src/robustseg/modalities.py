@@ -1,0 +1,134 @@
+"""Modalities and sensors: what each input image of the model is, how it is read and how it is normalised."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+Triple = tuple[float, float, float]
+
+IMAGENET_MEAN: Triple = (123.675, 116.28, 103.53)
+IMAGENET_STD: Triple = (58.395, 57.12, 57.375)
+DEFAULT_PATTERN = "{modality}/{split}/{name}.png"
+
+
+@dataclass(frozen=True)
+class Modality:
+    """One input image of the model: three float channels, whatever the device behind it.
+
+    Attributes:
+        name: What recipes, tables and the predictor call it.
+        files: Key -> file pattern below the data root; empty = {name: "{modality}/{split}/{name}.png"}. `{modality}` is
+            this modality's name, `{split}` and `{name}` are the split and the frame, any other `{word}` becomes a
+            tag of the frame (a condition, say).
+        channels: Three expressions over the file keys, see `robustseg.data.reading`: `rgb.0`, `after - before`,
+            `sin(aolp)`, `mean(before)`; empty = the first three channels of the only file, or its one channel
+            three times.
+        scale: Value in `unit` = `scale` * stored value + `offset`, applied to the files before `channels`.
+        offset: See `scale`.
+        unit: The unit of the values, for people: "counts", "m", "rad".
+        sensor: The device that feeds it and fails as a whole; empty = a device of its own.
+        mean: Of each channel, in `unit`; None = measured on the training split.
+        std: Like `mean`; every value above 0.
+        resample: How geometric transforms read between pixels: "nearest" for sparse images.
+        photometric: Whether colour jitter and blur make sense for it (ordinary cameras).
+        missing: The value, in `unit`, of a pixel where the sensor saw nothing; fills borders, too.
+    """
+
+    name: str
+    files: dict[str, str] = field(default_factory=dict)
+    channels: tuple[str, ...] = ()
+    scale: float = 1.0
+    offset: float = 0.0
+    unit: str = "counts"
+    sensor: str = ""
+    mean: Triple | None = None
+    std: Triple | None = None
+    resample: Literal["linear", "nearest"] = "linear"
+    photometric: bool = False
+    missing: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.name or not self.name.replace("_", "").replace("-", "").isalnum():
+            raise ValueError(f"modality name {self.name!r} must be made of letters, digits, - and _")
+        if len(self.channels) not in (0, 3):
+            raise ValueError(f"modality {self.name!r}: give three channels or none, got {self.channels}")
+        if self.std is not None and not all(value > 0 for value in self.std):
+            raise ValueError(f"modality {self.name!r}: every std must be above 0, got {self.std}")
+        if (self.mean is None) != (self.std is None):
+            raise ValueError(f"modality {self.name!r}: give both mean and std, or neither")
+
+    @property
+    def device(self) -> str:
+        """The sensor that feeds this modality."""
+        return self.sensor or self.name
+
+    @property
+    def patterns(self) -> dict[str, str]:
+        """The file patterns, the default one filled in and `{modality}` replaced."""
+        files = self.files or {self.name: DEFAULT_PATTERN}
+        return {key: pattern.replace("{modality}", self.name) for key, pattern in files.items()}
+
+
+def check_modalities(modalities: Sequence[Modality]) -> None:
+    """Raises ValueError unless there is at least one modality and all names differ."""
+    names = [modality.name for modality in modalities]
+    if not names:
+        raise ValueError("at least one modality is needed")
+    if len(set(names)) != len(names):
+        raise ValueError(f"modality names must differ, got {names}")
+
+
+def sensors(modalities: Sequence[Modality]) -> dict[str, tuple[int, ...]]:
+    """Sensor name -> places of the modalities that fail with it.
+
+    Example:
+        >>> sensors([Modality("rgb", sensor="camera"), Modality("aolp", sensor="camera"), Modality("lidar")])
+        {'camera': (0, 1), 'lidar': (2,)}
+    """
+    groups: dict[str, tuple[int, ...]] = {}
+    for place, modality in enumerate(modalities):
+        groups[modality.device] = (*groups.get(modality.device, ()), place)
+    return groups
+
+
+def places(names: Sequence[str], modalities: Sequence[Modality]) -> tuple[int, ...]:
+    """Where the named modalities stand; a name may be a sensor's, which stands for all its modalities.
+
+    Raises:
+        ValueError: A name is neither a modality's nor a sensor's.
+    """
+    groups = sensors(modalities)
+    found: set[int] = set()
+    for name in names:
+        own = [place for place, modality in enumerate(modalities) if modality.name == name]
+        if not own and name not in groups:
+            known = ", ".join(modality.name for modality in modalities)
+            raise ValueError(f"there is no modality or sensor {name!r}; this model knows {known}")
+        found.update(own or groups[name])
+    return tuple(sorted(found))
+
+
+def normalise(images: Float[Tensor, "*B M 3 H W"], modalities: Sequence[Modality]) -> Float[Tensor, "*B M 3 H W"]:
+    """(images - mean) / std per modality and channel; images in the modalities' units.
+
+    Raises:
+        ValueError: A modality has no mean and std yet.
+    """
+    unknown = [modality.name for modality in modalities if modality.mean is None]
+    if unknown:
+        raise ValueError(f"no mean and std for {unknown}: measure them with `robustseg data stats`")
+    mean = torch.tensor([modality.mean for modality in modalities], dtype=images.dtype, device=images.device)
+    std = torch.tensor([modality.std for modality in modalities], dtype=images.dtype, device=images.device)
+    return (images - mean[..., None, None]) / std[..., None, None]
+
+
+def with_statistics(modality: Modality, mean: Triple, std: Triple) -> Modality:
+    """The same modality with measured mean and std; a channel that never varies gets std 1."""
+    safe = tuple(value if value > 1e-6 else 1.0 for value in std)
+    return replace(modality, mean=mean, std=safe)
