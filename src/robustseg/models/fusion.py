@@ -1,0 +1,103 @@
+"""The mean over the modalities that are present, and the two forms in which maps travel.
+
+Encodings are rows: one per live image of the batch, whatever its sample and modality. Fusing picks the rows that a
+subset of modalities asks for, so that one set of encodings serves all subsets.
+
+Shapes: B batch, M modalities, N encoded images, P rows that are fused, C channels of a stage, h w its size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+Absence = Literal["remove", "zero"]
+
+ANY_SAMPLE = -1
+"""The sample of rows that encode a zero image: they stand for that modality wherever it is absent."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The encodings of the live images of a batch, one row each.
+
+    Attributes:
+        maps: One per stage.
+        sample: Each row's place in the batch, or `ANY_SAMPLE`.
+        modality: Each row's modality.
+        present: What was encoded; the rows with a sample are its true entries in order, and come first.
+    """
+
+    maps: list[Float[Tensor, "N _C _h _w"]]
+    sample: Int64[Tensor, " N"]
+    modality: Int64[Tensor, " N"]
+    present: Bool[Tensor, "B M"]
+
+    @property
+    def dense(self) -> list[Float[Tensor, "B M _C _h _w"]]:
+        """The maps by sample and modality, 0 where absent; a view where all are present."""
+        slot = self.present.flatten().nonzero().squeeze(1)
+        return [_spread(rows[: len(slot)], slot, self.present) for rows in self.maps]
+
+
+@dataclass(frozen=True)
+class Fused:
+    """One map per stage and sample, and which modalities are in them."""
+
+    maps: list[Float[Tensor, "B _C _h _w"]]
+    present: Bool[Tensor, "B M"]
+
+
+def rows_to_fuse(
+    sample: Int64[Tensor, " N"],
+    modality: Int64[Tensor, " N"],
+    present: Bool[Tensor, "B M"],
+    absence: Absence = "remove",
+) -> tuple[Int64[Tensor, " P"], Int64[Tensor, " P"]]:
+    """Which rows a subset of modalities takes, and the sample that each goes to.
+
+    Raises:
+        ValueError: A modality that should be present has no row, or an absent one no zero-image row
+            though absence is "zero".
+    """
+    of_sample = sample != ANY_SAMPLE
+    row = (of_sample & present[sample.clamp(min=0), modality]).nonzero().squeeze(1)
+    if len(row) != int(present.sum()):
+        raise ValueError(f"{int(present.sum())} encodings are to be fused, but {len(row)} of them were given")
+    if absence == "remove":
+        return row, sample[row]
+    zero_row = torch.full_like(present[0], -1, dtype=torch.int64)  # M
+    zero_row[modality[~of_sample]] = (~of_sample).nonzero().squeeze(1)
+    to, absent = (~present).nonzero(as_tuple=True)
+    if (zero_row[absent] < 0).any():
+        raise ValueError("absence is 'zero', but the encoding of a zero image is missing for an absent modality")
+    return torch.cat([row, zero_row[absent]]), torch.cat([sample[row], to])
+
+
+def masked_mean(
+    rows: Float[Tensor, "N C h w"], row: Int64[Tensor, " P"], to: Int64[Tensor, " P"], batch: int
+) -> Float[Tensor, "B C h w"]:
+    """The mean of the chosen rows of every sample; the other rows are never read, NaN or not.
+
+    Args:
+        rows: Encodings of one stage.
+        row: The rows that take part.
+        to: The sample that each of them goes to; every sample gets at least one.
+        batch: How many samples there are.
+    """
+    chosen = rows.permute(0, 2, 3, 1)[row]  # P h w C, the encoder's own memory layout
+    count = torch.bincount(to, minlength=batch).to(rows.dtype)
+    total = chosen.new_zeros(batch, *chosen.shape[1:]).index_add(0, to, chosen)
+    return (total / count[:, None, None, None]).permute(0, 3, 1, 2)
+
+
+def _spread(
+    rows: Float[Tensor, "N C h w"], slot: Int64[Tensor, " N"], present: Bool[Tensor, "B M"]
+) -> Float[Tensor, "B M C h w"]:
+    if len(slot) < present.numel():
+        rows = rows.new_zeros(present.numel(), *rows.shape[1:]).index_copy(0, slot, rows)
+    return rows.unflatten(0, present.shape)

@@ -1,0 +1,185 @@
+"""MiT, the hierarchical transformer encoder of SegFormer (arXiv 2105.15203, section 3.1).
+
+Between the convolutions a map is kept as "N h w C". To a convolution that is the memory format `channels_last`, to a
+linear layer or LayerNorm it is rows of C, so that nothing is ever copied from one layout to the other.
+
+Shapes: N images, C channels of a stage, h w its size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+Four = tuple[int, int, int, int]
+
+SMALLEST = 32
+"""The smallest height and width at which every stage has at least one pixel."""
+
+
+@dataclass(frozen=True)
+class MiTShape:
+    """How large each of the four stages is.
+
+    Attributes:
+        widths: Channels.
+        depths: Transformer blocks.
+        heads: Attention heads; each divides its stage's width.
+        reductions: Keys and values are shortened by this factor along height and width.
+        expansion: Hidden channels of a block's MLP, in widths.
+    """
+
+    widths: Four
+    depths: Four
+    heads: Four = (1, 2, 5, 8)
+    reductions: Four = (8, 4, 2, 1)
+    expansion: int = 4
+
+
+SHAPES: dict[str, MiTShape] = {
+    "mit_nano": MiTShape((24, 48, 96, 160), (2, 2, 2, 2), heads=(1, 2, 3, 5)),
+    "mit_b0": MiTShape((32, 64, 160, 256), (2, 2, 2, 2)),
+    "mit_b1": MiTShape((64, 128, 320, 512), (2, 2, 2, 2)),
+    "mit_b2": MiTShape((64, 128, 320, 512), (3, 4, 6, 3)),
+    "mit_b3": MiTShape((64, 128, 320, 512), (3, 4, 18, 3)),
+    "mit_b4": MiTShape((64, 128, 320, 512), (3, 8, 27, 3)),
+    "mit_b5": MiTShape((64, 128, 320, 512), (3, 6, 40, 3)),
+}
+
+
+def drop_path(branch: Float[Tensor, "N h w C"], rate: float) -> Float[Tensor, "N h w C"]:
+    """Stochastic depth: zeroes the branch of each image with probability `rate`, and scales the others to make up.
+
+    Draws from torch's global state, as dropout layers do.
+    """
+    kept = branch.new_empty(len(branch), 1, 1, 1).bernoulli_(1 - rate)
+    return branch * (kept / (1 - rate))
+
+
+class Attention(nn.Module):
+    """Self-attention whose keys and values come from a map shortened by a strided convolution."""
+
+    def __init__(self, width: int, heads: int, reduction: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(width, width)
+        self.key_value = nn.Linear(width, 2 * width)
+        self.out = nn.Linear(width, width)
+        self.reduce = nn.Conv2d(width, width, reduction, stride=reduction) if reduction > 1 else None
+        self.reduce_norm = nn.LayerNorm(width) if reduction > 1 else None
+
+    def forward(self, x: Float[Tensor, "N h w C"]) -> Float[Tensor, "N h w C"]:
+        n, _, _, c = x.shape
+        d = c // self.heads
+        query = self.query(x).view(n, -1, self.heads, d).transpose(1, 2)  # N heads h*w d
+        pairs = self.key_value(self._context(x)).view(n, -1, 2, self.heads, d)
+        key, value = pairs.permute(2, 0, 3, 1, 4).unbind()  # N heads short d
+        mixed = F.scaled_dot_product_attention(query, key, value)
+        return self.out(mixed.transpose(1, 2).reshape(x.shape))
+
+    def _context(self, x: Float[Tensor, "N h w C"]) -> Float[Tensor, "N short_h short_w C"]:
+        if self.reduce is None or self.reduce_norm is None:
+            return x
+        return self.reduce_norm(_convolve(self.reduce, x))
+
+
+class MixedMLP(nn.Module):
+    """An MLP with a 3x3 depthwise convolution before its GELU, which tells the block where it is."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.expand = nn.Linear(width, hidden)
+        self.depthwise = nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden)
+        self.shrink = nn.Linear(hidden, width)
+
+    def forward(self, x: Float[Tensor, "N h w C"]) -> Float[Tensor, "N h w C"]:
+        return self.shrink(F.gelu(_convolve(self.depthwise, self.expand(x))))
+
+
+class Block(nn.Module):
+    """Attention, then MLP, each on the normalised map, each added to it."""
+
+    def __init__(self, width: int, heads: int, reduction: int, *, expansion: int, drop_rate: float) -> None:
+        super().__init__()
+        self.drop_rate = drop_rate
+        self.attention_norm = nn.LayerNorm(width, eps=1e-6)
+        self.attention = Attention(width, heads, reduction)
+        self.mlp_norm = nn.LayerNorm(width, eps=1e-6)
+        self.mlp = MixedMLP(width, expansion * width)
+
+    def forward(self, x: Float[Tensor, "N h w C"]) -> Float[Tensor, "N h w C"]:
+        x = x + self._maybe_drop(self.attention(self.attention_norm(x)))
+        return x + self._maybe_drop(self.mlp(self.mlp_norm(x)))
+
+    def _maybe_drop(self, branch: Float[Tensor, "N h w C"]) -> Float[Tensor, "N h w C"]:
+        return drop_path(branch, self.drop_rate) if self.training and self.drop_rate > 0 else branch
+
+
+class Stage(nn.Module):
+    """Overlapping patch embedding, blocks, LayerNorm: a map comes in, a smaller one with more channels goes out."""
+
+    def __init__(self, embed: nn.Conv2d, blocks: list[Block]) -> None:
+        super().__init__()
+        self.embed = embed
+        self.embed_norm = nn.LayerNorm(embed.out_channels)
+        self.blocks = nn.ModuleList(blocks)
+        self.norm = nn.LayerNorm(embed.out_channels, eps=1e-6)
+
+    def forward(self, x: Float[Tensor, "N H W C_in"]) -> Float[Tensor, "N h w C"]:
+        x = self.embed_norm(_convolve(self.embed, x))
+        for block in self.blocks:
+            x = block(x)
+        return self.norm(x)
+
+
+class MiT(nn.Module):
+    """Encodes each image on its own into four maps, at strides 4, 8, 16 and 32.
+
+    Args:
+        shape: How large each stage is.
+        drop_path: The last block's stochastic depth rate; the rates grow linearly from 0.
+    """
+
+    def __init__(self, shape: MiTShape, drop_path: float = 0.1) -> None:
+        super().__init__()
+        self.widths = shape.widths
+        rates = iter([drop_path * i / max(sum(shape.depths) - 1, 1) for i in range(sum(shape.depths))])
+        stages, channels = [], 3
+        sizes = zip(shape.widths, shape.depths, shape.heads, shape.reductions, strict=True)
+        for width, depth, heads, reduction in sizes:
+            kernel, stride = (7, 4) if not stages else (3, 2)
+            embed = nn.Conv2d(channels, width, kernel, stride=stride, padding=kernel // 2)
+            blocks = [
+                Block(width, heads, reduction, expansion=shape.expansion, drop_rate=next(rates)) for _ in range(depth)
+            ]
+            stages.append(Stage(embed, blocks))
+            channels = width
+        self.stages = nn.ModuleList(stages)
+
+    def forward(
+        self, images: Float[Tensor, "N 3 H W"], modality: Int64[Tensor, " N"]
+    ) -> list[Float[Tensor, "N _C _h _w"]]:
+        """The four LayerNormed maps of every image.
+
+        Args:
+            images: Normalised, at least 32 pixels high and wide.
+            modality: Which modality each image is; all share these weights, so that it is not used here.
+
+        Raises:
+            ValueError: The images are too small.
+        """
+        height, width = images.shape[-2:]
+        if min(height, width) < SMALLEST:
+            raise ValueError(f"images of {height}x{width} are too small: at least {SMALLEST}x{SMALLEST} is needed")
+        maps, x = [], images.permute(0, 2, 3, 1).contiguous()  # N H W 3
+        for stage in self.stages:
+            x = stage(x)
+            maps.append(x.permute(0, 3, 1, 2))  # N C h w
+        return maps
+
+
+def _convolve(convolution: nn.Conv2d, x: Float[Tensor, "N H W C_in"]) -> Float[Tensor, "N h w C"]:
+    return convolution(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)

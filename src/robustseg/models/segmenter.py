@@ -1,0 +1,154 @@
+"""The three calls that everything else is made of: encode, fuse, decode.
+
+Shapes: B batch, M modalities, N encoded images, C channels of a stage, h w its size, K classes, H W image size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+
+from robustseg.models.fusion import ANY_SAMPLE, Absence, Encoded, Fused, masked_mean, rows_to_fuse
+
+
+class ThreeCalls(Protocol):
+    """What a network must offer to be trained, evaluated and explored like `Segmenter`."""
+
+    def encode(
+        self, images: Float[Tensor, "N 3 H W"], modality: Int64[Tensor, " N"]
+    ) -> list[Float[Tensor, "N _C _h _w"]]:
+        """The maps of each image, which may depend on its modality."""
+        ...
+
+    def fuse(
+        self,
+        maps: list[Float[Tensor, "N _C _h _w"]],
+        sample: Int64[Tensor, " N"],
+        modality: Int64[Tensor, " N"],
+        present: Bool[Tensor, "B M"],
+    ) -> Fused:
+        """One map per stage and sample, from the modalities that are present."""
+        ...
+
+    def decode(self, fused: Fused, size: tuple[int, int]) -> Float[Tensor, "B K H W"]:
+        """Logits at `size`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Output:
+    """What the model makes of a batch.
+
+    Attributes:
+        logits: At the images' size.
+        features: The fused map of every stage.
+        encoded: The maps of the single modalities, as rows.
+    """
+
+    logits: Float[Tensor, "B K H W"]
+    features: list[Float[Tensor, "B _C _h _w"]]
+    encoded: Encoded
+
+    @property
+    def maps(self) -> list[Float[Tensor, "B M _C _h _w"]]:
+        """The unfused map of every stage, sample and modality; 0 where absent."""
+        return self.encoded.dense
+
+
+class Segmenter(nn.Module):
+    """One encoder for every modality, the mean of those present, one decoder.
+
+    Args:
+        encoder: `(images "N 3 H W", modality "N") -> maps`.
+        decoder: `(Fused, size) -> logits`.
+        absence: "remove": absent modalities leave the mean. "zero": they stay as images of zeros, and the mean
+            is over M.
+        num_modalities: M.
+    """
+
+    def __init__(
+        self, encoder: nn.Module, decoder: nn.Module, *, absence: Absence = "remove", num_modalities: int
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.absence: Absence = absence
+        self.num_modalities = num_modalities
+
+    def encode(
+        self, images: Float[Tensor, "N 3 H W"], modality: Int64[Tensor, " N"]
+    ) -> list[Float[Tensor, "N _C _h _w"]]:
+        """The four maps of each normalised image."""
+        return self.encoder(images, modality)
+
+    def encode_batch(self, images: Float[Tensor, "B M 3 H W"], present: Bool[Tensor, "B M"]) -> Encoded:
+        """Encodes the live images of a batch in one go; the content of absent slots is never read.
+
+        Under absence "zero" one zero image per modality is encoded as well: it stands for that modality in every
+        sample that lacks it, now or when a smaller subset is fused later.
+        """
+        sample, modality = present.nonzero(as_tuple=True)
+        live = images.flatten(0, 1) if len(sample) == present.numel() else images[sample, modality]  # N 3 H W
+        if self.absence == "zero":
+            every = torch.arange(self.num_modalities, device=images.device)
+            live = torch.cat([live, images.new_zeros(self.num_modalities, *images.shape[2:])])
+            sample = torch.cat([sample, torch.full_like(every, ANY_SAMPLE)])
+            modality = torch.cat([modality, every])
+        return Encoded(self.encode(live, modality), sample, modality, present)
+
+    def fuse(
+        self,
+        maps: list[Float[Tensor, "N _C _h _w"]],
+        sample: Int64[Tensor, " N"],
+        modality: Int64[Tensor, " N"],
+        present: Bool[Tensor, "B M"],
+    ) -> Fused:
+        """The mean of each sample's present modalities, stage by stage.
+
+        Only rows that `present` asks for are read, so that one set of encodings serves every subset.
+
+        Raises:
+            ValueError: A sample has no modality, or one that is present was not encoded.
+        """
+        check_present(present, len(present), self.num_modalities)
+        row, to = rows_to_fuse(sample, modality, present, self.absence)
+        return Fused([masked_mean(rows, row, to, len(present)) for rows in maps], present)
+
+    def decode(self, fused: Fused, size: tuple[int, int]) -> Float[Tensor, "B K H W"]:
+        """Logits at `size` (height, width)."""
+        return self.decoder(fused, size)
+
+    def forward(self, images: Float[Tensor, "B M 3 H W"], present: Bool[Tensor, "B M"] | None = None) -> Output:
+        """Encode, fuse and decode.
+
+        Args:
+            images: Normalised; an absent modality's slot may hold anything.
+            present: Which modalities each sample has; None = all.
+
+        Raises:
+            ValueError: The number of modalities is not the model's, or a sample has none at all.
+        """
+        if images.ndim != 5 or images.shape[1] != self.num_modalities:
+            raise ValueError(f"images must be B {self.num_modalities} 3 H W for this model, got {tuple(images.shape)}")
+        if present is None:
+            present = torch.ones(images.shape[:2], dtype=torch.bool, device=images.device)
+        check_present(present, len(images), self.num_modalities)
+        encoded = self.encode_batch(images, present)
+        fused = self.fuse(encoded.maps, encoded.sample, encoded.modality, present)
+        return Output(self.decode(fused, (images.shape[-2], images.shape[-1])), fused.maps, encoded)
+
+
+def check_present(present: Bool[Tensor, "B M"], batch: int, modalities: int) -> None:
+    """Raises ValueError unless `present` is B M, bool, and leaves every sample at least one modality."""
+    if present.dtype != torch.bool or tuple(present.shape) != (batch, modalities):
+        raise ValueError(
+            f"present must be a bool tensor of shape ({batch}, {modalities}), "
+            f"got {present.dtype} {tuple(present.shape)}"
+        )
+    empty = (~present.any(dim=1)).nonzero().squeeze(1).tolist()
+    if empty:
+        raise ValueError(f"no modality is present in row {', '.join(map(str, empty))} of the batch; skip such samples")

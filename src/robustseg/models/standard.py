@@ -1,0 +1,61 @@
+"""The standard network, MiT and its MLP head, first without memory, then with random starting weights."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Generator, nn
+
+from robustseg.models.decoder import Decoder
+from robustseg.models.fusion import Absence
+from robustseg.models.mit import SHAPES, MiT
+from robustseg.models.segmenter import Segmenter
+
+
+def segmenter_on_meta(
+    backbone: str,
+    *,
+    width: int,
+    num_classes: int,
+    num_modalities: int,
+    absence: Absence = "remove",
+    dropout: float = 0.1,
+    drop_path: float = 0.1,
+) -> Segmenter:
+    """The network's structure on the meta device: names and shapes, but neither memory nor values.
+
+    Raises:
+        ValueError: There is no such backbone.
+    """
+    if backbone not in SHAPES:
+        raise ValueError(f"there is no backbone {backbone!r}; choose one of {', '.join(SHAPES)}")
+    with torch.device("meta"):
+        encoder = MiT(SHAPES[backbone], drop_path=drop_path)
+        decoder = Decoder(encoder.widths, num_classes, width=width, dropout=dropout)
+    return Segmenter(encoder, decoder, absence=absence, num_modalities=num_modalities)
+
+
+def random_segmenter(empty: Segmenter, *, seed: int) -> Segmenter:
+    """Gives a structure its memory and starting weights, which depend on `seed` alone."""
+    model = empty.to_empty(device="cpu")
+    initialise(model, torch.Generator().manual_seed(seed))
+    return model
+
+
+@torch.no_grad()
+def initialise(model: nn.Module, generator: Generator) -> None:
+    """Draws all weights anew: linear layers from a narrow truncated normal, convolutions by their fan-out."""
+    for module in model.modules():
+        match module:
+            case nn.Linear():
+                nn.init.trunc_normal_(module.weight, std=0.02, generator=generator)
+            case nn.Conv2d():
+                fan_out = module.weight[0, 0].numel() * module.out_channels // module.groups
+                module.weight.normal_(0, math.sqrt(2 / fan_out), generator=generator)
+            case nn.LayerNorm() | nn.BatchNorm2d():
+                module.reset_parameters()
+            case _:
+                continue
+        if isinstance(module, nn.Linear | nn.Conv2d) and module.bias is not None:
+            module.bias.zero_()
