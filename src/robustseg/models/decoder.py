@@ -51,6 +51,6 @@ class Decoder(nn.Module):
     def _folded(self) -> tuple[list[Float[Tensor, "E _C"]], Float[Tensor, " E"]]:
         """Per stage the product of fusion and linear layer, and the sum of their biases."""
         parts = self.fuse.weight.flatten(1).chunk(len(self.linears), dim=1)[::-1]  # each E E
-        matrices = [part @ linear.weight for part, linear in zip(parts, self.linears, strict=True)]
-        biases = [part @ linear.bias for part, linear in zip(parts, self.linears, strict=True)]
+        matrices = [part @ linear.get_parameter("weight") for part, linear in zip(parts, self.linears, strict=True)]
+        biases = [part @ linear.get_parameter("bias") for part, linear in zip(parts, self.linears, strict=True)]
         return matrices, torch.stack(biases).sum(dim=0)
