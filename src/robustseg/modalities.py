@@ -26,7 +26,7 @@ class Modality:
         files: Key -> file pattern below the data root; empty = {name: "{modality}/{split}/{name}.png"}. `{modality}` is
             this modality's name, `{split}` and `{name}` are the split and the frame, any other `{word}` becomes a
             tag of the frame (a condition, say).
-        channels: Three expressions over the file keys, see `robustseg.data.reading`: `rgb.0`, `after - before`,
+        channels: Three expressions over the file keys, see `robustseg.data.channels`: `rgb.0`, `after - before`,
             `sin(aolp)`, `mean(before)`; empty = the first three channels of the only file, or its one channel
             three times.
         scale: Value in `unit` = `scale` * stored value + `offset`, applied to the files before `channels`.

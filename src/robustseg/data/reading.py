@@ -1,0 +1,208 @@
+"""Files to arrays: PNG, JPEG, TIFF, NPY and NPZ of 8 and 16 bits and floats, in the order red, green, blue.
+
+Nothing here runs a pickle, and an image's size is read from its header before memory is taken for it. What a file is
+stands in its first bytes; its name does not matter. Letters: `H W` size, `C` channels of a file.
+"""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, Int64, Integer, Shaped
+from PIL import Image, TiffImagePlugin
+
+from robustseg.data.channels import compose
+from robustseg.labels import unknown_ids
+from robustseg.modalities import Modality
+
+MAX_PIXELS = 2**26
+"""Larger images (more than 8192 x 8192) are refused before they are decoded."""
+
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # classic and BigTIFF, both byte orders
+_ZIP = (b"PK\3\4", b"PK\5\6")
+
+
+def read_image(path: Path, *, indices: bool = False, max_pixels: int = MAX_PIXELS) -> Shaped[np.ndarray, "H W C"]:
+    """The file's values as stored: red, green, blue (and alpha) in this order, grey as one channel.
+
+    Args:
+        path: A PNG, JPEG or TIFF file, an NPY file, or an NPZ file with one array or one called `arr_0`. Arrays are
+            "H W" or "H W C".
+        indices: A palette or one-bit image gives its stored indices (what labels need) instead of colours.
+        max_pixels: Refuse images with more than so many.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It cannot be read: damaged, too large, or of no known format.
+    """
+    try:
+        with path.open("rb") as stream:
+            return _read(stream, path, indices, max_pixels)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path} does not exist") from None
+    except Exception as error:  # decoders of damaged files raise nearly anything
+        raise ValueError(f"{path} cannot be read: {error or type(error).__name__}") from error
+
+
+def read_values(path: Path, modality: Modality) -> Float32[np.ndarray, "H W C"]:
+    """A file's values in the modality's unit: scale * stored value + offset.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It cannot be read, or holds values that are not finite.
+    """
+    stored = read_image(path)
+    values = stored.astype(np.float32)
+    if stored.dtype.kind == "f" and not np.isfinite(values).all():
+        raise ValueError(f"{path} holds {int((~np.isfinite(values)).sum())} values that are not finite in 32 bits")
+    if (modality.scale, modality.offset) != (1.0, 0.0):
+        values = values * np.float32(modality.scale) + np.float32(modality.offset)
+    return values
+
+
+def read_modality(modality: Modality, paths: Mapping[str, Path]) -> Float32[np.ndarray, "3 H W"]:
+    """One modality of one frame, in its unit, from the file of each of its keys.
+
+    Raises:
+        FileNotFoundError: A file is not there.
+        ValueError: A file cannot be read, is not finite, has another size or not the channels that are asked for.
+    """
+    files = {key: read_values(path, modality) for key, path in paths.items()}
+    sizes = {key: image.shape[:2] for key, image in files.items()}
+    if len(set(sizes.values())) != 1:
+        named = ", ".join(f"{paths[key]} is {height}x{width}" for key, (height, width) in sizes.items())
+        raise ValueError(f"the files of one frame of {modality.name!r} differ in size: {named}")
+    try:
+        return compose(modality, files)
+    except ValueError as error:
+        named = ", ".join(map(str, paths.values()))
+        raise ValueError(f"modality {modality.name!r} cannot be read from {named}: {error}") from error
+
+
+def read_ids(path: Path) -> Integer[np.ndarray, "H W"]:
+    """The ids of a label file: one channel of integers, or a colour image whose channels are all equal.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It cannot be read or is no label image.
+    """
+    image = read_image(path, indices=True)
+    if image.dtype.kind not in "ui":
+        raise ValueError(f"{path} is no label image: its values are {image.dtype}, not integers")
+    colours = image[..., : -1 if image.shape[2] in (2, 4) else None]  # without alpha
+    if (colours != colours[..., :1]).any():
+        raise ValueError(f"{path} is no label image: its {colours.shape[2]} channels differ; store one id per pixel")
+    return np.ascontiguousarray(colours[..., 0])
+
+
+def train_ids(ids: Integer[np.ndarray, "H W"], table: dict[int, int]) -> Int64[np.ndarray, "H W"]:
+    """The train id of every file id.
+
+    Raises:
+        ValueError: `table` does not know an id.
+    """
+    lookup = np.full(65537, -1, np.int64)
+    lookup[list(table)] = list(table.values())
+    found = lookup[ids if ids.dtype.itemsize < 4 else np.where((ids >= 0) & (ids < 65536), ids, 65536)]
+    if (found < 0).any():
+        raise ValueError(f"unknown label ids {unknown_ids(ids, table)}; give them to a class or to `ignore_ids`")
+    return found
+
+
+def read_labels(path: Path, table: dict[int, int]) -> Int64[np.ndarray, "H W"]:
+    """A label file as train ids.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It cannot be read, is no label image, or holds an id that `table` does not know.
+    """
+    ids = read_ids(path)
+    try:
+        return train_ids(ids, table)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _read(stream: IO[bytes], path: Path, indices: bool, max_pixels: int) -> np.ndarray:
+    start = stream.read(26)
+    stream.seek(0)
+    if start.startswith(b"\x93NUMPY"):
+        image = _read_npy(stream, max_pixels)
+    elif start.startswith(_ZIP):
+        image = _read_npz(path, max_pixels)
+    elif start.startswith(_TIFF):
+        _check_size(*_tiff_size(stream), max_pixels)
+        image = _read_opencv(path)
+    else:
+        image = _read_pillow(stream, path, start, indices, max_pixels)
+    return image if image.ndim == 3 else image[..., None]
+
+
+def _read_pillow(stream: IO[bytes], path: Path, start: bytes, indices: bool, max_pixels: int) -> np.ndarray:
+    with Image.open(stream, formats=("PNG", "JPEG")) as image:
+        _check_size(image.height, image.width, max_pixels)
+        if image.format == "PNG" and start[24] == 16 and start[25] != 0:
+            return _read_opencv(path)  # Pillow keeps only the high byte of 16-bit colour
+        if image.mode in ("P", "1") and not indices:
+            image = image.convert("RGB" if image.mode == "P" else "L")
+        if image.mode in ("CMYK", "YCbCr"):
+            image = image.convert("RGB")
+        pixels = np.asarray(image)
+    return pixels.astype(np.uint8) if pixels.dtype == bool else pixels
+
+
+def _read_opencv(path: Path) -> np.ndarray:
+    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if image is None:
+        raise ValueError("damaged, or a variant of its format that OpenCV does not know")
+    if image.ndim == 2:
+        return image
+    order = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}[image.shape[2]]
+    return cv2.cvtColor(image, order) if image.dtype != np.float64 else image[..., [2, 1, 0, 3][: image.shape[2]]]
+
+
+def _read_npy(stream: IO[bytes], max_pixels: int) -> np.ndarray:
+    old = np.lib.format.read_magic(stream) == (1, 0)
+    read_header = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read_header(stream)
+    if dtype.kind not in "buif" or len(shape) not in (2, 3):
+        raise ValueError(f'an array of {dtype} with shape {shape} is no image; numbers "H W" or "H W C" are')
+    _check_size(shape[0], shape[1], max_pixels)
+    if not 0 < math.prod(shape) <= 4 * max_pixels:
+        raise ValueError(f"an array of shape {shape} has no channels or too many")
+    stream.seek(0)
+    array = np.lib.format.read_array(stream, allow_pickle=False)
+    return array.astype(np.uint8 if array.dtype == bool else array.dtype.newbyteorder("="), copy=False)
+
+
+def _read_npz(path: Path, max_pixels: int) -> np.ndarray:
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+        name = names[0] if len(names) == 1 else "arr_0.npy"
+        if name not in names:
+            raise ValueError(f"it holds the arrays {', '.join(names)}; one is needed, or one called arr_0")
+        with archive.open(name) as stream:
+            return _read_npy(stream, max_pixels)
+
+
+def _tiff_size(stream: IO[bytes]) -> tuple[int, int]:
+    start = stream.read(8)
+    if start[2 if start[:2] == b"II" else 3] == 43:
+        start += stream.read(8)  # BigTIFF
+    directory = TiffImagePlugin.ImageFileDirectory_v2(start)
+    stream.seek(directory.next)
+    directory.load(stream)
+    return directory[TiffImagePlugin.IMAGELENGTH], directory[TiffImagePlugin.IMAGEWIDTH]
+
+
+def _check_size(height: int, width: int, max_pixels: int) -> None:
+    if height < 1 or width < 1:
+        raise ValueError(f"it has no pixels ({height}x{width})")
+    if height * width > max_pixels:
+        raise ValueError(f"{height}x{width} is more than {max_pixels} pixels")
