@@ -75,7 +75,7 @@ def test_nothing_to_score_is_nan() -> None:
     nothing = torch.zeros(2, 3, dtype=torch.int64)
     assert mean_iou(nothing, "zero").isnan()
     assert mean_iou(nothing, "skip").isnan()
-    with pytest.raises(ValueError, match="zero or skip"):
+    with pytest.raises((ValueError, TypeError)):
         mean_iou(nothing, "ignore")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -49,6 +49,7 @@ class Batch:
     index: Int64[Tensor, " B"]
 
 
+@runtime_checkable
 class Frames(Protocol):
     """A dataset: so many frames, each a `Sample`, with the meaning of its slots and train ids.
 

@@ -1,0 +1,65 @@
+"""Toys that tests of evaluation, reports and prediction share."""
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from robustseg.data.sample import Sample
+from robustseg.labels import LabelClass
+from robustseg.modalities import Modality
+from robustseg.models.segmenter import Segmenter
+from robustseg.models.standard import random_segmenter, segmenter_on_meta
+
+TOY_MODALITIES = (
+    Modality("rgb", mean=(100.0, 110.0, 120.0), std=(50.0, 55.0, 60.0), photometric=True),
+    Modality("depth", unit="m", mean=(20.0,) * 3, std=(10.0,) * 3),
+    Modality("lidar", unit="m", mean=(5.0,) * 3, std=(8.0,) * 3, resample="nearest"),
+)
+TOY_CLASSES = (
+    LabelClass("road", (128, 64, 128), ids=(7,)),
+    LabelClass("car", (0, 0, 142), ids=(26, 27)),
+    LabelClass("tree", (107, 142, 35), ids=(300,)),
+    LabelClass("unicorn", (255, 105, 180), ids=(9,)),
+)
+
+
+@dataclass(frozen=True)
+class ToyFrames:
+    """Random frames; every third one lacks depth, the fifth has nothing but lidar."""
+
+    size: tuple[int, int] = (32, 48)
+    number: int = 6
+    labelled: bool = True
+    modalities: tuple[Modality, ...] = TOY_MODALITIES
+    classes: tuple[LabelClass, ...] = TOY_CLASSES
+    odd_sizes: dict[int, tuple[int, int]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return self.number
+
+    def __getitem__(self, index: int) -> Sample:
+        generator = torch.Generator().manual_seed(index)
+        height, width = self.odd_sizes.get(index, self.size)
+        images = 40 * torch.rand(len(self.modalities), 3, height, width, generator=generator)
+        labels = torch.randint(0, 3, (height // 8 + 1, width // 8 + 1), generator=generator)  # blocks of 8 pixels
+        labels = labels.repeat_interleave(8, 0).repeat_interleave(8, 1)[:height, :width].clone()
+        labels[:2] = 255
+        present = torch.tensor([index != 4, index % 3 != 2 and index != 4, True])
+        images[~present] = torch.nan
+        tags = {"weather": ("day", "fog")[index % 2], "id": str(index)}
+        return Sample(images, labels if self.labelled else labels.fill_(255), present, f"drive/{index:04d}", tags)
+
+
+@pytest.fixture
+def toy_frames() -> type[ToyFrames]:
+    return ToyFrames
+
+
+@pytest.fixture(scope="session")
+def toy_model() -> Segmenter:
+    empty = segmenter_on_meta("mit_nano", width=16, num_classes=len(TOY_CLASSES), num_modalities=len(TOY_MODALITIES))
+    model = random_segmenter(empty, seed=0).eval()
+    model.card = SimpleNamespace(modalities=TOY_MODALITIES, classes=TOY_CLASSES, absence="remove")
+    return model
