@@ -40,7 +40,7 @@ class MiTShape:
 
 
 SHAPES: dict[str, MiTShape] = {
-    "mit_nano": MiTShape((24, 48, 96, 160), (2, 2, 2, 2), heads=(1, 2, 3, 5)),
+    "mit_nano": MiTShape((24, 48, 96, 160), (1, 2, 2, 2), heads=(1, 2, 3, 5), expansion=2),
     "mit_b0": MiTShape((32, 64, 160, 256), (2, 2, 2, 2)),
     "mit_b1": MiTShape((64, 128, 320, 512), (2, 2, 2, 2)),
     "mit_b2": MiTShape((64, 128, 320, 512), (3, 4, 6, 3)),
