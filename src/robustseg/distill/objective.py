@@ -1,0 +1,136 @@
+"""What a student minimises: the weighted sum of the losses, and how much each of them pulls.
+
+Shapes: B batch, M modalities, C channels of a stage, K classes, h w a stage's size, H W image size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from robustseg.distill.cross_entropy import ohem_cross_entropy
+from robustseg.distill.inputs import Maps
+from robustseg.distill.logits import logit_kl
+from robustseg.distill.prototypes import hpdm
+from robustseg.distill.representation import rrm
+from robustseg.recipe import Distill
+
+
+class Prediction(Protocol):
+    """What the losses read of a model's output."""
+
+    @property
+    def logits(self) -> Float[Tensor, "B K H W"]:
+        """Before softmax, at the labels' size."""
+        ...
+
+    @property
+    def maps(self) -> Maps:
+        """The unfused maps of every stage."""
+        ...
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The losses of a recipe; a term of weight 0 is not computed.
+
+    Attributes:
+        distill: Weights and forms.
+        num_classes: K.
+    """
+
+    distill: Distill
+    num_classes: int
+
+    def __post_init__(self) -> None:
+        negative = {name: weight for name, weight in self._all_weights().items() if not weight >= 0}
+        if negative:
+            raise ValueError(f"weights of losses must be 0 or more, got {negative}")
+        if not self.weights:
+            raise ValueError("every loss has weight 0, so the student would learn nothing")
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Loss name -> weight, of the losses that have one."""
+        return {name: weight for name, weight in self._all_weights().items() if weight > 0}
+
+    def __call__(
+        self,
+        *,
+        student: Prediction,
+        teacher: Prediction,
+        labels: Int64[Tensor, "B H W"],
+        present: Bool[Tensor, "B M"],
+        teacher_present: Bool[Tensor, "B M"] | None = None,
+        permutation: Int64[Tensor, "B M"] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> dict[str, Float[Tensor, ""]]:
+        """Loss name -> unweighted loss.
+
+        Args:
+            student: Of the images in `present`.
+            teacher: Of the images in `teacher_present`; detached by every loss.
+            labels: Train ids; 255 is ignored.
+            present: The student's modalities.
+            teacher_present: The teacher's; None = all.
+            permutation: See `hpdm`; not used where the recipe is not `hybrid`.
+            generator: Of the noise of the released RRM.
+        """
+        recipe = self.distill
+        read_maps = recipe.hpdm > 0 or recipe.rrm > 0
+        maps = {"student": student.maps, "teacher": teacher.maps} if read_maps else {}
+        masks = {"present": present, "teacher_present": teacher_present}
+        terms: dict[str, Callable[[], Tensor]] = {
+            "cross_entropy": lambda: ohem_cross_entropy(
+                student.logits, labels, threshold=recipe.ohem_threshold, min_kept=recipe.ohem_min_kept
+            ),
+            "logit_kl": lambda: logit_kl(student=student.logits, teacher=teacher.logits),
+            "hpdm": lambda: hpdm(
+                **maps,
+                **masks,
+                labels=labels,
+                num_classes=self.num_classes,
+                permutation=permutation if recipe.hybrid else None,
+                form=recipe.hpdm_form,
+            ),
+            "rrm": lambda: rrm(**maps, **masks, form=recipe.rrm_form, generator=generator),
+        }
+        return {name: terms[name]() for name in self.weights}
+
+    def total(self, losses: Mapping[str, Tensor]) -> Float[Tensor, ""]:
+        """The weighted sum."""
+        return torch.stack([weight * losses[name] for name, weight in self.weights.items()]).sum()
+
+    def _all_weights(self) -> dict[str, float]:
+        recipe = self.distill
+        return {
+            "cross_entropy": recipe.cross_entropy,
+            "logit_kl": recipe.logit_kl,
+            "hpdm": recipe.hpdm,
+            "rrm": recipe.rrm,
+        }
+
+
+def gradient_shares(
+    losses: Mapping[str, Tensor], weights: Mapping[str, float], parameters: Sequence[Tensor]
+) -> dict[str, float]:
+    """Each weighted loss's gradient norm as a share of the sum of these norms; all 0 where no loss has a gradient.
+
+    Costs one backward pass per loss and keeps the graph; meant for rows of a log, not for every step.
+    """
+    norms = {name: abs(weight) * _gradient_norm(losses[name], parameters) for name, weight in weights.items()}
+    total = sum(norms.values())
+    return {name: norm / total if total else 0.0 for name, norm in norms.items()}
+
+
+def _gradient_norm(loss: Tensor, parameters: Sequence[Tensor]) -> float:
+    if not loss.requires_grad:
+        return 0.0
+    gradients = torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True)
+    norms = [gradient.float().norm() for gradient in gradients if gradient is not None]
+    return float(torch.stack(norms).norm()) if norms else 0.0

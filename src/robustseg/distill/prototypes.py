@@ -1,0 +1,213 @@
+"""HPDM, hybrid prototype distillation: what a class looks like to one sensor is taught by another sensor.
+
+Shapes: B batch, M modalities, C channels of a stage, K classes, h w a stage's size, H W image size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from robustseg.distill.inputs import (
+    Maps,
+    check_labels,
+    check_maps,
+    full_precision,
+    mean_over_pairs,
+    without_autocast,
+)
+
+
+@dataclass(frozen=True)
+class Matching:
+    """How two sets of class prototypes are compared in the paper's form, where the paper leaves it open.
+
+    Attributes:
+        axis: What the softmax runs over. "class" (the released code's): for each channel, which classes excite it; a
+            channel's offset, which sensors differ in, cancels. "channel": for each class, which channels it excites.
+        printed_order: False = KL(teacher || student), as released and as usual in distillation. True = the printed
+            order, KL(student || teacher).
+        temperature: Prototypes are divided by it before the softmax; the KL is multiplied by its square, which
+            keeps the gradient's size.
+    """
+
+    axis: Literal["class", "channel"] = "class"
+    printed_order: bool = False
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.axis not in ("class", "channel"):
+            raise ValueError(f"axis must be 'class' or 'channel', got {self.axis!r}")
+        if not self.temperature > 0:
+            raise ValueError(f"temperature must be above 0, got {self.temperature}")
+
+
+DEFAULT_MATCHING = Matching()
+
+
+def hpdm(
+    *,
+    student: Maps,
+    teacher: Maps,
+    labels: Int64[Tensor, "B H W"],
+    num_classes: int,
+    present: Bool[Tensor, "B M"],
+    teacher_present: Bool[Tensor, "B M"] | None = None,
+    permutation: Int64[Tensor, "B M"] | None = None,
+    form: str = "paper",
+    matching: Matching = DEFAULT_MATCHING,
+) -> Float[Tensor, ""]:
+    r"""KL between the class prototypes of student modalities and of the teacher modalities that teach them.
+
+    A prototype g of class c, stage i and modality m is the mean feature of that class's pixels; labels are
+    nearest-resized to the stage. RobustSeg (arXiv 2505.12861) minimises, over random orders pi of the modalities,
+
+        L_hp = 1/N sum_n sum_{i=1..4} sum_m KL(p_{pi(m)}, g_m)
+
+    form="paper": this, with sums over stages and modalities replaced by means (a sample's over its live pairs, 0 if
+    it has none; then over all samples and stages), so that its size hardly depends on M, the image size, the widths
+    or the number of classes. Ours are also the choices in `Matching`, and that classes without a pixel at a stage
+    take no part there: they are outside the softmax and the means, exactly. On axis "class" the KL is averaged
+    over channels, on axis "channel" over live classes.
+
+    form="released": the released arithmetic. The class mean is divided by the pixel count a second time, absent
+    classes stay in the softmax over classes as zeros, each KL(teacher || student) is divided by K*C and
+    clamped at 0, and they are summed over stages and modalities. The second division makes it nearly inert: all
+    but the rarest classes have prototypes near 0.
+
+    Args:
+        student: Maps of the student; absent slots may hold anything, NaN too.
+        teacher: Maps of the teacher, detached here.
+        labels: Train ids; 255 is ignored.
+        num_classes: K.
+        present: The student's modalities.
+        teacher_present: The teacher's modalities; None = all. A pair whose teacher slot is absent contributes 0.
+        permutation: Which teacher slot teaches student slot m, see `draw_permutation`; None = the same.
+        form: "paper" or "released".
+        matching: See `Matching`; for the paper's form only.
+
+    Raises:
+        ValueError: `form` is unknown, shapes do not fit, a label is no class, or `permutation` names no slot.
+    """
+    if form not in ("paper", "released"):
+        raise ValueError(f"form must be 'paper' or 'released', got {form!r}")
+    check_maps(student, teacher, present, teacher_present)
+    check_labels(labels, num_classes)
+    if len(labels) != len(present):
+        raise ValueError(f"labels have {len(labels)} samples, the maps {len(present)}")
+    taught_by = _teacher_slots(permutation, present)
+    pair = present if teacher_present is None else present & teacher_present.gather(1, taught_by)
+    with without_autocast(student[0]):
+        stages = [
+            _stage(own, other.detach(), labels, num_classes, pair, taught_by, matching if form == "paper" else None)
+            for own, other in zip(student, teacher, strict=True)
+        ]
+        return torch.stack(stages).mean() if form == "paper" else torch.stack(stages).sum()
+
+
+def draw_permutation(
+    present: Bool[Tensor, "B M"], teacher_present: Bool[Tensor, "B M"] | None, generator: torch.Generator
+) -> Int64[Tensor, "B M"]:
+    """A random order of the teacher's modalities per sample: slot [b, m] teaches student slot m.
+
+    Live student slots get different present teacher slots, all such assignments being equally likely, as long as
+    the teacher has that many; its absent slots go to absent student slots first. A teacher slot that is absent for the
+    student teaches like any other.
+
+    Example:
+        >>> present = torch.tensor([[True, False, True]])
+        >>> draw_permutation(present, None, torch.Generator().manual_seed(0)).sort().values
+        tensor([[0, 1, 2]])
+    """
+    keys = torch.rand(present.shape, generator=generator, device=generator.device).to(present.device)
+    if teacher_present is not None:
+        keys = keys + (~teacher_present).to(keys.dtype)
+    teachers = keys.argsort(1)
+    students = (~present).to(torch.uint8).argsort(stable=True, dim=1)
+    return torch.empty_like(teachers).scatter_(1, students, teachers)
+
+
+def prototype_sums(
+    maps: Float[Tensor, "B M C h w"], labels: Int64[Tensor, "B H W"], num_classes: int
+) -> tuple[Float[Tensor, "B M K C"], Float[Tensor, "B K"]]:
+    """Sums of the features of each class's pixels, and how many pixels; labels are nearest-resized to the maps.
+
+    One matrix product of one-hot labels with features. It never mixes slots, so that garbage stays in its own.
+    """
+    maps = full_precision(maps)
+    small = nearest(labels, (maps.shape[-2], maps.shape[-1])).flatten(1)  # B hw
+    classes = torch.arange(num_classes, device=labels.device)
+    one_hot = (small[:, None] == classes[:, None]).to(maps.dtype)  # B K hw; ignored pixels are in no class
+    return one_hot[:, None] @ maps.flatten(3).mT, one_hot.sum(2)
+
+
+def nearest(labels: Int64[Tensor, "B H W"], size: tuple[int, int]) -> Int64[Tensor, "B h w"]:
+    """Nearest-neighbour resize: output row i reads input row floor(i * H / h), likewise columns."""
+    rows, columns = (
+        torch.arange(new, device=labels.device) * old // new for old, new in zip(labels.shape[1:], size, strict=True)
+    )
+    return labels[:, rows[:, None], columns]
+
+
+def _teacher_slots(permutation: Int64[Tensor, "B M"] | None, present: Bool[Tensor, "B M"]) -> Int64[Tensor, "B M"]:
+    modalities = present.shape[1]
+    if permutation is None:
+        return torch.arange(modalities, device=present.device).expand(present.shape)
+    if permutation.shape != present.shape:
+        raise ValueError(f"permutation must be {tuple(present.shape)}, got {tuple(permutation.shape)}")
+    if bool(((permutation < 0) | (permutation >= modalities)).any()):
+        raise ValueError(f"permutation must name slots 0..{modalities - 1}, got {permutation.tolist()}")
+    return permutation
+
+
+def _stage(
+    student: Float[Tensor, "B M C h w"],
+    teacher: Float[Tensor, "B M C h w"],
+    labels: Int64[Tensor, "B H W"],
+    num_classes: int,
+    pair: Bool[Tensor, "B M"],
+    taught_by: Int64[Tensor, "B M"],
+    matching: Matching | None,
+) -> Float[Tensor, ""]:
+    """One stage's part; `matching` None = the released form."""
+    own, count = prototype_sums(student, labels, num_classes)
+    other, _ = prototype_sums(teacher, labels, num_classes)
+    other = other.gather(1, taught_by[..., None, None].expand_as(other))  # B M K C, in the student's order
+    divisor = count.clamp(min=1)[:, None, :, None] if matching else count.clamp(min=1).square()[:, None, :, None]
+    compared = pair[..., None, None]
+    # The sums are linear in the maps, so masking them here keeps garbage out of the gradient as well.
+    own, other = (torch.where(compared, sums / divisor, 0) for sums in (own, other))
+    if matching is None:
+        return released_kl(student=own, teacher=other).masked_fill(~pair, 0).sum() / max(len(pair), 1)
+    return mean_over_pairs(masked_kl(count > 0, matching, student=own, teacher=other), pair)
+
+
+def masked_kl(
+    live: Bool[Tensor, "B K"],
+    matching: Matching,
+    *,
+    student: Float[Tensor, "B M K C"],
+    teacher: Float[Tensor, "B M K C"],
+) -> Float[Tensor, "B M"]:
+    """KL between prototypes of live classes, averaged over channels (axis "class") or live classes ("channel")."""
+    known = live[:, None, :, None]
+    axis = 2 if matching.axis == "class" else 3
+    lowest = torch.finfo(student.dtype).min  # exp() of it is 0, and a row of nothing else has no NaN
+    log_student, log_teacher = (
+        (prototypes / matching.temperature).masked_fill(~known, lowest).log_softmax(axis)
+        for prototypes in (student, teacher)
+    )
+    first, second = (log_student, log_teacher) if matching.printed_order else (log_teacher, log_student)
+    total = (first.exp() * torch.where(known, first - second, 0)).sum((2, 3))  # B M
+    parts = student.shape[3] if matching.axis == "class" else live.sum(1).clamp(min=1)[:, None]
+    return matching.temperature**2 * total / parts
+
+
+def released_kl(*, student: Float[Tensor, "B M K C"], teacher: Float[Tensor, "B M K C"]) -> Float[Tensor, "B M"]:
+    """KL(teacher || student) over all classes, divided by K*C and clamped at 0."""
+    log_teacher = teacher.log_softmax(2)
+    return (log_teacher.exp() * (log_teacher - student.log_softmax(2))).mean((2, 3)).clamp(min=0)
