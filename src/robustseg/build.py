@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import torch
+
 from robustseg import recipe
+from robustseg.models.card import read_card
+from robustseg.models.released import load_encoder_weights
 from robustseg.models.segmenter import Segmenter
 from robustseg.models.standard import random_segmenter, segmenter_on_meta
+from robustseg.models.weights import load_weights, structure
 
 
 def build_model(model: recipe.Model, num_classes: int, num_modalities: int, *, seed: int) -> Segmenter:
-    """The network of a recipe with starting weights that depend on `seed` alone.
+    """The network of a recipe with starting weights that depend on `seed` and `model.encoder_weights` alone.
+
+    Raises:
+        FileNotFoundError: There is no file `model.encoder_weights`.
+        ValueError: That file does not fit the backbone.
 
     Example:
         >>> model = build_model(recipe.Model(width=32), num_classes=9, num_modalities=4, seed=0)
@@ -24,4 +35,21 @@ def build_model(model: recipe.Model, num_classes: int, num_modalities: int, *, s
         dropout=model.dropout,
         drop_path=model.drop_path,
     )
-    return random_segmenter(empty, seed=seed)
+    built = random_segmenter(empty, seed=seed)
+    if model.encoder_weights:
+        load_encoder_weights(built.encoder, Path(model.encoder_weights))
+    return built
+
+
+def load(folder: str | Path, device: str | torch.device = "cpu") -> Segmenter:
+    """The model of a model folder, in evaluation mode. No code in the folder is run.
+
+    Raises:
+        FileNotFoundError: It is no model folder.
+        ValueError: Its card or its weights are damaged, or do not belong together.
+    """
+    card = read_card(Path(folder))
+    model = structure(card)
+    model.load_state_dict(load_weights(Path(folder), card), assign=True)
+    model.card = card
+    return model.to(device).eval()

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
+from robustseg.models.card import ModelCard
 from robustseg.models.fusion import ANY_SAMPLE, Absence, Encoded, Fused, masked_mean, rows_to_fuse
 
 
@@ -68,7 +69,12 @@ class Segmenter(nn.Module):
         absence: "remove": absent modalities leave the mean. "zero": they stay as images of zeros, and the mean
             is over M.
         num_modalities: M.
+
+    Attributes:
+        card: What a model from a folder was made for; one that is being built has none yet.
     """
+
+    card: ModelCard
 
     def __init__(
         self, encoder: nn.Module, decoder: nn.Module, *, absence: Absence = "remove", num_modalities: int

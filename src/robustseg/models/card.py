@@ -1,0 +1,87 @@
+"""The small readable JSON beside the weights: all that is needed to use a model, and to read data for it again."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from robustseg.labels import IGNORE, MAX_CLASSES, LabelClass, label_table
+from robustseg.modalities import Modality, check_modalities
+from robustseg.models.fusion import Absence
+from robustseg.models.mit import SHAPES, SMALLEST
+from robustseg.models.strict import read_json
+
+LARGEST_WIDTH = 4096
+LARGEST_IMAGE = 16384
+MOST_MODALITIES = 64
+RANDOM_ORIGIN = "random initialisation"
+CARD_FILE = "model.json"
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What a model is and was made for; `save_model` fills in `version` and `sha256`.
+
+    Attributes:
+        backbone: A name in `robustseg.models.mit.SHAPES`.
+        width: The decoder's embedding width.
+        classes: In train-id order.
+        modalities: In the order of the model's inputs, with their sensors, reading and normalisation.
+        absence: What absent modalities mean to the mean.
+        input_size: Height and width of the images it was trained on.
+        origin: Where the initial weights come from, and their licence.
+        version: Of the package that wrote the folder.
+        sha256: Of the weights.
+        labels: File pattern of the label images of the data it was trained on; empty = unknown.
+        ignore_ids: Label ids in files that take part in no loss and no score.
+        resize: Height and width that frames are resized to when they are read; None = as stored.
+    """
+
+    backbone: str
+    width: int
+    classes: tuple[LabelClass, ...]
+    modalities: tuple[Modality, ...]
+    absence: Absence
+    input_size: tuple[int, int]
+    origin: str = RANDOM_ORIGIN
+    version: str = ""
+    sha256: str = ""
+    labels: str = ""
+    ignore_ids: tuple[int, ...] = (IGNORE,)
+    resize: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        if self.backbone not in SHAPES:
+            raise ValueError(f"backbone {self.backbone!r} is none of {', '.join(SHAPES)}")
+        if not 1 <= self.width <= LARGEST_WIDTH:
+            raise ValueError(f"width must lie in 1..{LARGEST_WIDTH}, got {self.width}")
+        if not 1 <= len(self.classes) <= MAX_CLASSES:
+            raise ValueError(f"between 1 and {MAX_CLASSES} classes are possible, got {len(self.classes)}")
+        if len(self.modalities) > MOST_MODALITIES:
+            raise ValueError(f"at most {MOST_MODALITIES} modalities are possible, got {len(self.modalities)}")
+        check_modalities(self.modalities)
+        label_table(self.classes, self.ignore_ids)
+        _check_size("input_size", self.input_size)
+        _check_size("resize", self.resize or self.input_size)
+
+
+def read_card(folder: Path) -> ModelCard:
+    """The card of a model folder.
+
+    Raises:
+        FileNotFoundError: The folder or its card is not there.
+        ValueError: The card is not exactly what `ModelCard` describes; names the file and the key.
+    """
+    path = folder / CARD_FILE
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder} is no model folder: it has no {CARD_FILE}")
+    card = read_json(path, ModelCard)
+    if not re.fullmatch("[0-9a-f]{64}", card.sha256):
+        raise ValueError(f"{path}: sha256 must be 64 hexadecimal digits, got {card.sha256!r}")
+    return card
+
+
+def _check_size(name: str, size: tuple[int, int]) -> None:
+    if not all(SMALLEST <= value <= LARGEST_IMAGE for value in size):
+        raise ValueError(f"{name} must lie in {SMALLEST}..{LARGEST_IMAGE}, got {size}")
