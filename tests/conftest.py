@@ -1,7 +1,6 @@
 """Toys that tests of evaluation, reports and prediction share."""
 
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,6 +8,7 @@ import torch
 from robustseg.data.sample import Sample
 from robustseg.labels import LabelClass
 from robustseg.modalities import Modality
+from robustseg.models.card import ModelCard
 from robustseg.models.segmenter import Segmenter
 from robustseg.models.standard import random_segmenter, segmenter_on_meta
 
@@ -61,5 +61,5 @@ def toy_frames() -> type[ToyFrames]:
 def toy_model() -> Segmenter:
     empty = segmenter_on_meta("mit_nano", width=16, num_classes=len(TOY_CLASSES), num_modalities=len(TOY_MODALITIES))
     model = random_segmenter(empty, seed=0).eval()
-    model.card = SimpleNamespace(modalities=TOY_MODALITIES, classes=TOY_CLASSES, absence="remove")
+    model.card = ModelCard("mit_nano", 16, TOY_CLASSES, TOY_MODALITIES, "remove", (32, 48))
     return model

@@ -1,0 +1,6 @@
+"""Models at work."""
+
+from robustseg.deploy.folder import predict_folder
+from robustseg.deploy.predictor import Prediction, Predictor
+
+__all__ = ["Prediction", "Predictor", "predict_folder"]

@@ -1,0 +1,149 @@
+"""Images of any sensors in, labels and confidence out.
+
+Shapes: M modalities, K classes, H W size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Shaped, UInt8
+from torch import Tensor
+
+from robustseg.modalities import Modality, normalise
+from robustseg.models.mit import SMALLEST
+from robustseg.models.segmenter import Segmenter
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What the model sees in one frame.
+
+    Attributes:
+        labels: Train ids.
+        confidence: Probability of the label, 0..1, as the network states it (not calibrated).
+        used: Names of the modalities it had.
+        without: Names of the modalities it did without.
+    """
+
+    labels: UInt8[np.ndarray, "H W"]
+    confidence: Float[np.ndarray, "H W"]
+    used: tuple[str, ...]
+    without: tuple[str, ...]
+
+
+class Predictor:
+    """A model that takes what there is, by name, and reads, normalises and pads it as the model needs.
+
+    Args:
+        model: From `robustseg.load`; it is put in evaluation mode.
+    """
+
+    def __init__(self, model: Segmenter) -> None:
+        self.model = model.eval()
+        self.modalities: tuple[Modality, ...] = model.card.modalities
+
+    def __call__(
+        self,
+        images: Mapping[str, Shaped[np.ndarray, ...] | Shaped[Tensor, ...]],
+        *,
+        size: tuple[int, int] | None = None,
+    ) -> Prediction:
+        """Labels every pixel from the modalities that are given.
+
+        Args:
+            images: Any non-empty choice of the model's modalities, "H W 3", or "H W" for three equal channels, in each
+                modality's own unit (8-bit counts, metres, ...), all of one size and registered.
+            size: Height and width at which the network looks; None = what training frames were resized to, else
+                the images' own. Labels have the images' size in any case.
+
+        Raises:
+            ValueError: No image, an unknown name, an image that is no image, different sizes, NaN.
+        """
+        return self.predict(*stack_images(images, self.modalities), size=size)
+
+    @torch.inference_mode()
+    def predict(
+        self, images: Float[Tensor, "M 3 H W"], present: Bool[Tensor, " M"], *, size: tuple[int, int] | None = None
+    ) -> Prediction:
+        """Labels a frame given as a `Sample` holds it; slots that are not present may hold anything."""
+        H, W = images.shape[-2:]
+        device = next(self.model.parameters()).device
+        inputs = normalise(images.to(device), self.modalities)
+        size = size or self.model.card.resize
+        if size is not None and size != (H, W):
+            inputs = resize(inputs, size, self.modalities)
+        h, w = inputs.shape[-2:]
+        inputs = F.pad(inputs, (0, max(0, SMALLEST - w), 0, max(0, SMALLEST - h)), mode="replicate")
+        logits = self.model(inputs[None], present[None].to(device)).logits[..., :h, :w]  # 1 K h w
+        if (h, w) != (H, W):
+            logits = F.interpolate(logits, size=(H, W), mode="bilinear", align_corners=False)
+        confidence, labels = logits[0].float().softmax(dim=0).max(dim=0)
+        names = [(modality.name, here) for modality, here in zip(self.modalities, present.tolist(), strict=True)]
+        return Prediction(
+            labels=labels.to(torch.uint8).cpu().numpy(),
+            confidence=confidence.cpu().numpy(),
+            used=tuple(name for name, here in names if here),
+            without=tuple(name for name, here in names if not here),
+        )
+
+
+def resize(
+    images: Float[Tensor, "M 3 H W"], size: tuple[int, int], modalities: tuple[Modality, ...]
+) -> Float[Tensor, "M 3 h w"]:
+    """The images at another size, each read between its pixels as its modality allows."""
+    if len(size) != 2 or min(size) < 1:
+        raise ValueError(f"size is height and width in pixels, both at least 1, got {size}")
+    smooth = F.interpolate(images, size=size, mode="bilinear", align_corners=False, antialias=True)
+    sharp = F.interpolate(images, size=size, mode="nearest-exact")
+    nearest = torch.tensor([modality.resample == "nearest" for modality in modalities], device=images.device)
+    return torch.where(nearest[:, None, None, None], sharp, smooth)
+
+
+def stack_images(
+    images: Mapping[str, Shaped[np.ndarray, ...] | Shaped[Tensor, ...]], modalities: tuple[Modality, ...]
+) -> tuple[Float[Tensor, "M 3 H W"], Bool[Tensor, " M"]]:
+    """Named images as a `Sample` holds them: stacked in the model's order, 0 where absent, and which are present.
+
+    Raises:
+        ValueError: See `Predictor`.
+    """
+    known = [modality.name for modality in modalities]
+    unknown = [name for name in images if name not in known]
+    if unknown:
+        raise ValueError(f"this model knows no {', '.join(map(repr, unknown))}; its modalities are {', '.join(known)}")
+    if not images:
+        raise ValueError(f"no image was given; give at least one of {', '.join(known)}")
+    channels = {
+        modality.name: _channels(images[modality.name], modality) for modality in modalities if modality.name in images
+    }
+    sizes = {name: tuple(image.shape[1:]) for name, image in channels.items()}
+    if len(set(sizes.values())) > 1:
+        listed = ", ".join(f"{name} {height}x{width}" for name, (height, width) in sizes.items())
+        raise ValueError(f"all images of a frame must have one size (height x width), registered; got {listed}")
+    empty = torch.zeros_like(next(iter(channels.values())))
+    stacked = torch.stack([channels.get(name, empty) for name in known])
+    return stacked, torch.tensor([name in channels for name in known])
+
+
+def _channels(image: np.ndarray | Tensor, modality: Modality) -> Float[Tensor, "3 H W"]:
+    """One image as three float channels; ValueError if it is none."""
+    array = image.numpy(force=True) if isinstance(image, Tensor) else np.asarray(image)
+    if array.dtype.kind not in "uif":
+        raise ValueError(f"{modality.name}: pixels must be integers or floats, got {array.dtype}")
+    if array.ndim == 2:
+        array = array[..., None]
+    if array.ndim != 3 or array.shape[-1] not in (1, 3) or 0 in array.shape:
+        raise ValueError(f"{modality.name}: an image is (H, W, 3) or (H, W), channels last; got {np.shape(image)}")
+    pixels = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)).movedim(-1, 0)  # C H W
+    bad = int((~pixels.isfinite()).any(dim=0).sum())
+    if bad:
+        raise ValueError(
+            f"{modality.name}: {bad} pixels are NaN or infinite; fill pixels without a measurement with "
+            f"{modality.missing:g}, or leave the whole modality out"
+        )
+    return pixels.expand(3, -1, -1)

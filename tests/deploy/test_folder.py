@@ -1,0 +1,87 @@
+import csv
+import errno
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from robustseg.deploy import Predictor, predict_folder
+from robustseg.deploy.folder import dropped_places, file_ids
+
+
+def test_every_frame_gets_images_and_a_record(toy_model, toy_frames, tmp_path) -> None:
+    frames, seen = toy_frames(labelled=False), []
+    records = predict_folder(toy_model, frames, tmp_path, progress=lambda done, of: seen.append((done, of)))
+    assert seen[-1] == (6, 6)
+    assert [record["used"] for record in records][1:5] == [
+        ["rgb", "depth", "lidar"],
+        ["rgb", "lidar"],
+        ["rgb", "depth", "lidar"],
+        ["lidar"],
+    ]
+    sample = frames[2]
+    expected = Predictor(toy_model).predict(sample.images, sample.present)
+    labels = np.asarray(Image.open(tmp_path / "labels" / "drive" / "0002.png"))
+    np.testing.assert_array_equal(labels, np.array([7, 26, 300, 9])[expected.labels])
+    confidence = np.asarray(Image.open(tmp_path / "confidence" / "drive" / "0002.png"))
+    np.testing.assert_allclose(confidence / 255, expected.confidence, atol=0.5 / 255 + 1e-6)
+    painted = np.asarray(Image.open(tmp_path / "overlay" / "drive" / "0002.png"))
+    assert painted.shape == (32, 48, 3)
+
+
+def test_the_list_says_what_was_missing(toy_model, toy_frames, tmp_path) -> None:
+    records = predict_folder(toy_model, toy_frames(), tmp_path, without=["lidar"])
+    listed = json.loads((tmp_path / "predictions.json").read_text())
+    assert listed["frames"] == records
+    assert listed["classes"][2] == {"id": 300, "train_id": 2, "name": "tree", "color": [107, 142, 35]}
+    assert records[2]["without"] == ["depth", "lidar"]
+    assert records[4] == {
+        "name": "drive/0004",
+        "used": [],
+        "without": ["rgb", "depth", "lidar"],
+        "confidence": None,
+        "skipped": True,
+    }
+    assert not (tmp_path / "labels" / "drive" / "0004.png").exists()
+    rows = list(csv.DictReader((tmp_path / "predictions.csv").read_text().splitlines()))
+    assert rows[2]["used"] == "rgb"
+    assert rows[4]["confidence"] == ""
+
+
+def test_choices(toy_frames) -> None:
+    modalities = toy_frames().modalities
+    assert dropped_places(modalities, None, None) == ()
+    assert dropped_places(modalities, ["depth"], None) == (0, 2)
+    assert dropped_places(modalities, ["depth", "rgb"], ["depth"]) == (1, 2)
+    with pytest.raises(ValueError, match="no modality or sensor 'sonar'"):
+        dropped_places(modalities, ["sonar"], None)
+    with pytest.raises(ValueError, match="no modality is left"):
+        dropped_places(modalities, ["rgb"], ["rgb"])
+
+
+def test_ids_are_8_bit_where_that_is_enough(toy_frames) -> None:
+    classes = toy_frames().classes
+    assert file_ids(classes).dtype == np.uint16
+    assert file_ids(classes[:2]).tolist() == [7, 26]
+    assert file_ids(classes[:2]).dtype == np.uint8
+
+
+def test_a_full_disk_is_named(toy_model, toy_frames, tmp_path, monkeypatch) -> None:
+    def full(self, path, *args, **kwargs) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    with pytest.raises(OSError, match="No space left on device; 0 of 6 frames are done"):
+        predict_folder(toy_model, toy_frames(), tmp_path)
+
+
+def test_names_stay_below_the_folder(toy_model, toy_frames, tmp_path) -> None:
+    class Sly(toy_frames):
+        def __getitem__(self, index: int):
+            sample = super().__getitem__(index)
+            object.__setattr__(sample, "name", "../../evil")
+            return sample
+
+    with pytest.raises(ValueError, match="leads outside"):
+        predict_folder(toy_model, Sly(), tmp_path / "out")
