@@ -75,11 +75,13 @@ def check_channels(modality: Modality) -> None:
 
 
 def compose(modality: Modality, files: Mapping[str, Float32[np.ndarray, "H W _"]]) -> Float32[np.ndarray, "3 H W"]:
-    """The modality's three channels from its files, which hold values in its unit and share one size.
+    """The modality's three channels from its files, which hold values in its unit.
 
     Raises:
-        ValueError: A file has not the channels that an expression asks for.
+        ValueError: Sizes differ, or a file has not the channels that an expression asks for.
     """
+    if len({image.shape[:2] for image in files.values()}) != 1:
+        raise ValueError(f"sizes differ: {', '.join(f'{key} {image.shape[:2]}' for key, image in files.items())}")
     if not modality.channels:
         (only,) = files.values()
         colour = only[..., :3] if only.shape[2] >= 3 else np.repeat(only[..., :1], 3, axis=2)  # a second one is alpha

@@ -50,17 +50,16 @@ def read_image(path: Path, *, indices: bool = False, max_pixels: int = MAX_PIXEL
         raise ValueError(f"{path} cannot be read: {error or type(error).__name__}") from error
 
 
-def read_values(path: Path, modality: Modality) -> Float32[np.ndarray, "H W C"]:
+def in_unit(stored: Shaped[np.ndarray, "H W C"], modality: Modality) -> Float32[np.ndarray, "H W C"]:
     """A file's values in the modality's unit: scale * stored value + offset.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It cannot be read, or holds values that are not finite.
+        ValueError: There are values that are not finite.
     """
-    stored = read_image(path)
-    values = stored.astype(np.float32)
+    with np.errstate(over="ignore"):
+        values = stored.astype(np.float32)
     if stored.dtype.kind == "f" and not np.isfinite(values).all():
-        raise ValueError(f"{path} holds {int((~np.isfinite(values)).sum())} values that are not finite in 32 bits")
+        raise ValueError(f"{np.count_nonzero(~np.isfinite(values))} values are not finite")
     if (modality.scale, modality.offset) != (1.0, 0.0):
         values = values * np.float32(modality.scale) + np.float32(modality.offset)
     return values
@@ -73,16 +72,12 @@ def read_modality(modality: Modality, paths: Mapping[str, Path]) -> Float32[np.n
         FileNotFoundError: A file is not there.
         ValueError: A file cannot be read, is not finite, has another size or not the channels that are asked for.
     """
-    files = {key: read_values(path, modality) for key, path in paths.items()}
-    sizes = {key: image.shape[:2] for key, image in files.items()}
-    if len(set(sizes.values())) != 1:
-        named = ", ".join(f"{paths[key]} is {height}x{width}" for key, (height, width) in sizes.items())
-        raise ValueError(f"the files of one frame of {modality.name!r} differ in size: {named}")
+    stored = {key: read_image(path) for key, path in paths.items()}
     try:
-        return compose(modality, files)
+        return compose(modality, {key: in_unit(image, modality) for key, image in stored.items()})
     except ValueError as error:
         named = ", ".join(map(str, paths.values()))
-        raise ValueError(f"modality {modality.name!r} cannot be read from {named}: {error}") from error
+        raise ValueError(f"modality {modality.name!r} from {named}: {error}") from error
 
 
 def read_ids(path: Path) -> Integer[np.ndarray, "H W"]:
