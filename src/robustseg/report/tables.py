@@ -1,0 +1,262 @@
+"""Tables of evaluations, first as plain grids of text and numbers, then for terminals, Markdown and spreadsheets.
+
+All scores are mIoU or IoU in percent. Shapes: S subsets, K classes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from jaxtyping import Bool, Float
+from rich import box
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+from torch import Tensor
+
+from robustseg.metrics import AbsentClass
+from robustseg.robustness.evaluation import Evaluation
+from robustseg.robustness.protocols import emm_expected
+
+Cell = str | int | float | None
+
+POLICY = {"zero": "classes that occur nowhere count as 0", "skip": "classes that occur nowhere are left out"}
+EXPECTED_RATE = 0.1
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table before it is drawn.
+
+    Attributes:
+        title: Above it.
+        head: Names of the columns; the first column holds the rows' names.
+        rows: Of text, counts, scores; None or NaN = nothing to tell.
+        summary: Rows below a line.
+        signed: Columns that hold differences.
+        caption: Below it: what the numbers mean.
+    """
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    summary: tuple[tuple[Cell, ...], ...] = ()
+    signed: frozenset[int] = frozenset()
+    caption: str = ""
+
+
+def subset_table(evaluation: Evaluation) -> Grid:
+    """Each subset's mIoU under both policies for absent classes, and its weakest class."""
+    zero, skip = evaluation.miou("zero"), evaluation.miou("skip")
+    weakest = [_weakest(row, evaluation.classes) for row in evaluation.iou()]
+    columns = [evaluation.names, zero.tolist(), skip.tolist(), *zip(*weakest, strict=True)]
+    frames = evaluation.scored.sum(dim=0).tolist()
+    partly = min(frames) < len(evaluation.frames)
+    rows = tuple(zip(*columns, *([frames] if partly else []), strict=True))
+    blank = ("", None) + ((None,) if partly else ())
+    return Grid(
+        title=_title(evaluation),
+        head=("sensors", "mIoU", "mIoU present", "weakest class", "IoU") + (("frames",) if partly else ()),
+        rows=rows,
+        summary=(
+            ("mean of subsets", evaluation.mean("zero"), evaluation.mean("skip"), *blank),
+            ("worst subset", evaluation.worst("zero")[1], evaluation.worst("skip")[1], *blank),
+        ),
+        caption=_caption(
+            evaluation, f"mIoU: {POLICY['zero']}; mIoU present: they are left out", *_skipped(frames, evaluation)
+        ),
+    )
+
+
+def class_table(evaluation: Evaluation) -> Grid:
+    """Each class's IoU with all sensors, with each one alone, and at its best and worst subset."""
+    scores = evaluation.iou()  # S K
+    singles = (evaluation.subsets.sum(dim=1) == 1).nonzero().flatten().tolist()
+    singles = [place for place in singles if place != len(evaluation.subsets) - 1]
+    names = evaluation.names
+    rows = tuple(
+        (name, column[-1].item(), column.nanmean().item(), *(column[place].item() for place in singles))
+        for name, column in zip(evaluation.classes, scores.T, strict=True)
+    )
+    return Grid(
+        title=f"{_title(evaluation)}: classes",
+        head=("class", "all sensors", "mean of subsets", *(f"{names[place]} only" for place in singles)),
+        rows=rows,
+        caption=_caption(evaluation, "IoU; empty: the class occurs nowhere"),
+    )
+
+
+def condition_table(evaluation: Evaluation, absent: AbsentClass = "skip") -> Grid:
+    """Each condition's mIoU with all sensors, over the subsets, at the worst one, and its best single sensor.
+
+    Classes that a condition never shows are left out by default: most conditions lack some.
+    """
+    rows = []
+    for key, parts in evaluation.conditions().items():
+        for value, part in parts.items():
+            name, worst = part.worst(absent)
+            best, score = _best_single(part, absent)
+            rows.append(
+                (f"{key}: {value}", part.full(absent), part.mean(absent), worst, name, score, best, len(part.frames))
+            )
+    return Grid(
+        title=f"{_title(evaluation)}: conditions",
+        head=("condition", "all sensors", "mean of subsets", "worst", "subset", "best single", "sensor", "frames"),
+        rows=tuple(rows),
+        caption=_caption(evaluation, f"mIoU: {POLICY[absent]}"),
+    )
+
+
+def worth_table(evaluation: Evaluation, absent: AbsentClass = "zero") -> Grid:
+    """What each sensor is worth, in points of mIoU."""
+    return Grid(
+        title=f"{_title(evaluation)}: what each sensor is worth",
+        head=("sensor", "points"),
+        rows=tuple(evaluation.worth(absent).items()),
+        signed=frozenset({1}),
+        caption=_caption(evaluation, "mIoU with it minus without, mean over all pairs of subsets"),
+    )
+
+
+def comparison_table(evaluations: Mapping[str, Evaluation], absent: AbsentClass = "zero") -> Grid:
+    """Several evaluations of the same subsets side by side; with two, the second's difference to the first.
+
+    Raises:
+        ValueError: They are of different subsets, classes or frames.
+    """
+    found = tuple(evaluations.values())
+    _check_comparable(evaluations)
+    first = found[0]
+    scores = zip(*(entry.miou(absent).tolist() for entry in found), strict=True)
+    summary = (
+        ("mean of subsets", *(entry.mean(absent) for entry in found)),
+        (
+            f"expected, each fails {EXPECTED_RATE:.0%}",
+            *(emm_expected(entry.miou(absent), entry.subsets, EXPECTED_RATE) for entry in found),
+        ),
+        ("worst subset", *(entry.worst(absent)[1] for entry in found)),
+    )
+    pair = len(found) == 2
+    notes = [f"{name}: {entry.note}" for name, entry in evaluations.items() if entry.note]
+    return Grid(
+        title=f"mIoU on {first.split or 'the data'}, {len(first.frames)} frames",
+        head=("sensors", *evaluations, *(("difference",) if pair else ())),
+        rows=tuple(_with_difference((name, *row), pair) for name, row in zip(first.names, scores, strict=True)),
+        summary=tuple(_with_difference(row, pair) for row in summary),
+        signed=frozenset({3}) if pair else frozenset(),
+        caption=". ".join([POLICY[absent].capitalize(), *notes]) + ".",
+    )
+
+
+def terminal(grid: Grid, decimals: int = 1) -> Group:
+    """For rich's console: numbers to the right, gains green, losses red."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for place, name in enumerate(grid.head):
+        table.add_column(name, justify="right" if _numeric(grid, place) else "left", no_wrap=True)
+    for place, row in enumerate(grid.rows):
+        table.add_row(*_styled(row, grid, decimals), end_section=place == len(grid.rows) - 1 and bool(grid.summary))
+    for row in grid.summary:
+        table.add_row(*_styled(row, grid, decimals), style="bold")
+    return Group(Text(grid.title, style="bold"), table, Text(grid.caption, style="dim"))
+
+
+def markdown(grid: Grid, decimals: int = 2) -> str:
+    """As a GitHub table, the summary's rows in bold, the caption below."""
+    rules = ["--:" if _numeric(grid, place) else ":--" for place in range(len(grid.head))]
+    lines = ["| " + " | ".join(grid.head) + " |", "|" + "|".join(rules) + "|"]
+    lines += ["| " + " | ".join(_texts(row, grid, decimals)) + " |" for row in grid.rows]
+    for row in grid.summary:
+        texts = (f"**{text}**" if text else "" for text in _texts(row, grid, decimals))
+        lines.append("| " + " | ".join(texts) + " |")
+    return "\n".join(lines) + "\n" + (f"\n{grid.caption}\n" if grid.caption else "")
+
+
+def separated(grid: Grid, decimals: int = 4, separator: str = ",") -> str:
+    """As CSV text: plain numbers, the summary's rows last."""
+    plain = [grid.head, *(_texts(row, grid, decimals, "{:.{}f}") for row in grid.rows + grid.summary)]
+    return "".join(separator.join(_quoted(text, separator) for text in row) + "\n" for row in plain)
+
+
+def _numeric(grid: Grid, place: int) -> bool:
+    return any(isinstance(row[place], int | float) for row in grid.rows)
+
+
+def _texts(row: tuple[Cell, ...], grid: Grid, decimals: int, signed: str = "{:+.{}f}") -> list[str]:
+    return [_text(cell, decimals, signed if place in grid.signed else "{:.{}f}") for place, cell in enumerate(row)]
+
+
+def _text(cell: Cell, decimals: int, form: str) -> str:
+    match cell:
+        case None:
+            return ""
+        case float():
+            return "" if math.isnan(cell) else form.format(cell, decimals)
+        case _:
+            return str(cell)
+
+
+def _styled(row: tuple[Cell, ...], grid: Grid, decimals: int) -> list[Text]:
+    texts = [Text(text) for text in _texts(row, grid, decimals)]
+    for place in grid.signed:
+        texts[place].stylize("green" if texts[place].plain.startswith("+") else "red")
+    return texts
+
+
+def _quoted(text: str, separator: str) -> str:
+    special = separator in text or '"' in text or "\n" in text
+    return '"' + text.replace('"', '""') + '"' if special else text
+
+
+def _title(evaluation: Evaluation) -> str:
+    return " on ".join(filter(None, (evaluation.model, evaluation.split))) or "evaluation"
+
+
+def _caption(evaluation: Evaluation, *parts: str) -> str:
+    note = evaluation.note[:1].upper() + evaluation.note[1:]
+    return ". ".join(part for part in (*parts, note) if part) + "."
+
+
+def _skipped(frames: list[int], evaluation: Evaluation) -> list[str]:
+    lacking = sum(seen < len(evaluation.frames) for seen in frames)
+    return (
+        [f"{lacking} of {len(frames)} subsets find frames with none of their sensors, which are not scored"]
+        if lacking
+        else []
+    )
+
+
+def _weakest(scores: Float[Tensor, " K"], classes: tuple[str, ...]) -> tuple[str, float]:
+    if bool(scores.isnan().all()):
+        return "", math.nan
+    place = int(scores.nan_to_num(nan=math.inf).argmin())
+    return classes[place], scores[place].item()
+
+
+def _best_single(evaluation: Evaluation, absent: AbsentClass) -> tuple[str, float]:
+    single: Bool[Tensor, " S"] = evaluation.subsets.sum(dim=1) == 1
+    scores = evaluation.miou(absent).masked_fill(~single, math.nan)
+    if bool(scores.isnan().all()):
+        return "", math.nan
+    place = int(scores.nan_to_num(nan=-1.0).argmax())
+    return evaluation.names[place], scores[place].item()
+
+
+def _with_difference(row: tuple[Cell, ...], pair: bool) -> tuple[Cell, ...]:
+    match row:
+        case (_, float(before), float(after)) if pair:
+            return (*row, after - before)
+        case _:
+            return row
+
+
+def _check_comparable(evaluations: Mapping[str, Evaluation]) -> None:
+    if not evaluations:
+        raise ValueError("there is no evaluation to compare")
+    (first_name, first), *others = evaluations.items()
+    for name, entry in others:
+        for what in ("names", "classes", "frames"):
+            if getattr(entry, what) != getattr(first, what):
+                kind = "subsets" if what == "names" else what
+                raise ValueError(f"{first_name} and {name} were evaluated on different {kind}: evaluate them again")
