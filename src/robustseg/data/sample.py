@@ -56,8 +56,11 @@ class Frames(Protocol):
     `frames[i]` is a pure function of i: the same frame whenever and wherever it is asked for.
     """
 
-    modalities: tuple[Modality, ...]
-    classes: tuple[LabelClass, ...]
+    @property
+    def modalities(self) -> tuple[Modality, ...]: ...
+
+    @property
+    def classes(self) -> tuple[LabelClass, ...]: ...
 
     def __len__(self) -> int: ...
 

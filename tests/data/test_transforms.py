@@ -1,0 +1,197 @@
+"""Transforms against naive numpy loops; identity, padding, absence, seeds."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from robustseg.data.sample import Sample
+from robustseg.data.transforms import augment, axis, blur, jitter, sample_generator, turned
+from robustseg.modalities import Modality
+from robustseg.recipe import Transforms
+
+RGB = Modality("rgb", photometric=True, missing=7.0)
+LIDAR = Modality("lidar", resample="nearest", missing=-1.0)
+DEPTH = Modality("depth", missing=0.5)
+MODALITIES = (RGB, LIDAR, DEPTH)
+NOTHING = Transforms(flip=0.0, scale=(1.0, 1.0), jitter=0.0, blur=0.0)
+
+
+def make_sample(height: int = 10, width: int = 14, *, modalities: int = 3) -> Sample:
+    draw = torch.Generator().manual_seed(0)
+    return Sample(
+        images=torch.rand(modalities, 3, height, width, generator=draw) * 255,
+        labels=torch.randint(0, 5, (height, width), generator=draw),
+        present=torch.ones(modalities, dtype=torch.bool),
+        name="frame",
+        tags={"weather": "fog"},
+    )
+
+
+def apply(sample: Sample, transforms: Transforms, size: tuple[int, int], seed: int = 0) -> Sample:
+    generator = torch.Generator().manual_seed(seed)
+    return augment(sample, transforms, size=size, modalities=MODALITIES, generator=generator)
+
+
+def test_identity_settings_give_the_identical_sample() -> None:
+    sample = make_sample()
+    same = apply(sample, NOTHING, (10, 14))
+    assert torch.equal(same.images, sample.images)
+    assert torch.equal(same.labels, sample.labels)
+    assert (same.name, same.tags) == ("frame", {"weather": "fog"})
+    assert torch.equal(same.present, sample.present)
+
+
+def test_flip_moves_everything_alike() -> None:
+    sample = make_sample()
+    flipped = apply(sample, Transforms(flip=1.0, scale=(1.0, 1.0), jitter=0.0, blur=0.0), (10, 14))
+    assert torch.equal(flipped.images, sample.images.flip(-1))
+    assert torch.equal(flipped.labels, sample.labels.flip(-1))
+
+
+def naive_axis(length: int, crop: int, scale: float, start: float, flip: bool) -> list[float | None]:
+    """Source coordinate of each pixel, or None outside the frame."""
+    resized = round(length * scale)
+    places = list(range(min(0, resized - crop), max(0, resized - crop) + 1))
+    first = (
+        places[min(int(start * len(places)), len(places) - 1)]
+        if resized > crop
+        else places[::-1][min(int(start * len(places)), len(places) - 1)]
+    )
+    found = []
+    for pixel in range(crop):
+        place = first + (crop - 1 - pixel if flip else pixel)
+        found.append((place + 0.5) * length / resized - 0.5 if 0 <= place < resized else None)
+    return found
+
+
+def naive_pixel(image: np.ndarray, row: float, column: float, nearest: bool) -> float:
+    height, width = image.shape
+    if nearest:
+        return image[min(int(row + 0.5), height - 1), min(int(column + 0.5), width - 1)]
+    row, column = min(max(row, 0), height - 1), min(max(column, 0), width - 1)
+    top, left = int(row), int(column)
+    down, right = min(top + 1, height - 1), min(left + 1, width - 1)
+    a, b = row - top, column - left
+    upper = (1 - b) * image[top, left] + b * image[top, right]
+    return (1 - a) * upper + a * ((1 - b) * image[down, left] + b * image[down, right])
+
+
+@pytest.mark.parametrize("scale", [0.5, 0.73, 1.0, 1.37, 2.0])
+@pytest.mark.parametrize("size", [(10, 14), (6, 20), (16, 5)])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_scale_crop_and_padding_against_a_loop(scale: float, size: tuple[int, int], seed: int) -> None:
+    sample = make_sample()
+    result = apply(sample, Transforms(flip=0.5, scale=(scale, scale), jitter=0.0, blur=0.0), size, seed)
+    flip, _, top, left = torch.rand(4, generator=torch.Generator().manual_seed(seed)).tolist()
+    rows = naive_axis(10, size[0], scale, top, False)
+    columns = naive_axis(14, size[1], scale, left, flip < 0.5)
+    assert result.images.shape == (3, 3, *size)
+    for y, row in enumerate(rows):
+        for x, column in enumerate(columns):
+            if row is None or column is None:
+                assert result.labels[y, x] == 255
+                assert (result.images[:, :, y, x] == torch.tensor([[7.0], [-1.0], [0.5]])).all()
+                continue
+            label = naive_pixel(sample.labels.numpy(), row, column, True)
+            assert result.labels[y, x] == label
+            for place, modality in enumerate(MODALITIES):
+                expected = naive_pixel(sample.images[place, 0].numpy(), row, column, modality.resample == "nearest")
+                assert result.images[place, 0, y, x].item() == pytest.approx(expected, abs=0.02)
+
+
+def test_doubling_equals_opencv() -> None:
+    sample = make_sample()
+    result = apply(sample, Transforms(flip=0.0, scale=(2.0, 2.0), jitter=0.0, blur=0.0), (20, 28))
+    expected = cv2.resize(sample.images[0].permute(1, 2, 0).numpy(), (28, 20), interpolation=cv2.INTER_LINEAR)
+    assert np.allclose(result.images[0].permute(1, 2, 0), expected, atol=1e-3)
+    assert torch.equal(result.labels, sample.labels.repeat_interleave(2, 0).repeat_interleave(2, 1))
+
+
+def test_every_crop_position_is_reached() -> None:
+    starts = {int(axis(9, 6, scale=1.0, start=start / 100).source[0]) for start in range(100)}
+    assert starts == {0, 1, 2, 3}
+    pads = {int(axis(6, 9, scale=1.0, start=start / 100).inside.int().argmax()) for start in range(100)}
+    assert pads == {0, 1, 2, 3}
+    assert int(axis(9, 6, scale=1.0, start=1.0).source[0]) == 3
+
+
+def test_quarter_turns() -> None:
+    sample = make_sample(8, 8)
+    turns = Transforms(flip=0.0, scale=(1.0, 1.0), quarter_turns=True, jitter=0.0, blur=0.0)
+    seen = set()
+    for seed in range(20):
+        result = apply(sample, turns, (8, 8), seed)
+        (quarters,) = [k for k in range(4) if np.array_equal(np.rot90(sample.labels.numpy(), k), result.labels)]
+        assert torch.equal(result.images, turned(sample, quarters).images)
+        seen.add(quarters)
+    assert seen == {0, 1, 2, 3}
+
+
+def test_photometric_changes_only_cameras() -> None:
+    sample = make_sample()
+    result = apply(sample, Transforms(flip=0.0, scale=(1.0, 1.0), jitter=1.0, blur=1.0), (10, 14))
+    assert not torch.allclose(result.images[0], sample.images[0])
+    assert torch.equal(result.images[1:], sample.images[1:])
+    assert torch.equal(result.labels, sample.labels)
+    assert 0 <= result.images[0].min() <= result.images[0].max() <= 255
+
+
+def test_jitter_against_a_loop() -> None:
+    images = make_sample().images[:2] / 4 + 90  # far from the limits
+    factors = torch.tensor([[1.1, 0.9], [0.8, 1.2], [0.7, 1.3]])
+    result = jitter(images, factors)
+    weights = np.array([0.299, 0.587, 0.114])
+    for place in range(2):
+        brightness, contrast, saturation = factors[:, place].tolist()
+        image = images[place].permute(1, 2, 0).double().numpy() * brightness
+        image = (image @ weights).mean() + (image - (image @ weights).mean()) * contrast
+        grey = (image @ weights)[..., None]
+        image = grey + (image - grey) * saturation
+        assert np.allclose(result[place].permute(1, 2, 0), image, atol=1e-3)
+
+
+def test_jitter_keeps_the_range() -> None:
+    high = torch.full((1, 3, 4, 4), 3000.0)
+    high[0, 0, 0, 0] = 4000
+    low = torch.full((1, 3, 4, 4), 200.0)
+    both = jitter(torch.cat([high, low]), torch.tensor([[1.5, 1.5], [1.5, 1.5], [1.5, 1.5]]))
+    assert both[0].max() == 4000
+    assert both[1].max() == 255
+    assert both.min() >= 0
+
+
+def test_blur_against_opencv() -> None:
+    images = make_sample().images[:1]
+    kernel = np.outer([1, 2, 1], [1, 2, 1]) / 16
+    expected = cv2.filter2D(images[0].permute(1, 2, 0).numpy(), -1, kernel, borderType=cv2.BORDER_REPLICATE)
+    assert np.allclose(blur(images)[0].permute(1, 2, 0), expected, atol=1e-3)
+
+
+def test_garbage_in_an_absent_slot_stays_there() -> None:
+    sample = make_sample()
+    hurt = Sample(sample.images.clone(), sample.labels, torch.tensor([False, True, True]), "frame")
+    hurt.images[0] = torch.nan
+    everything = Transforms(jitter=1.0, blur=1.0)
+    clean, result = apply(sample, everything, (9, 9), 3), apply(hurt, everything, (9, 9), 3)
+    assert torch.equal(clean.images[1:], result.images[1:])
+    assert result.present.tolist() == [False, True, True]
+
+
+def test_the_input_is_not_changed() -> None:
+    sample = make_sample()
+    before = sample.images.clone()
+    apply(sample, Transforms(jitter=1.0, blur=1.0), (10, 14))
+    assert torch.equal(sample.images, before)
+
+
+def test_draws_depend_on_seed_epoch_index_and_stream_alone() -> None:
+    keys = [(s, e, i, stream) for s in range(4) for e in range(4) for i in range(4) for stream in range(2)]
+    draws = {key: torch.rand(3, generator=sample_generator(*key)).tolist() for key in keys}
+    assert len({tuple(draw) for draw in draws.values()}) == len(keys)
+    assert draws[1, 2, 3, 0] == torch.rand(3, generator=sample_generator(1, 2, 3)).tolist()
+    first = torch.tensor([draw[0] for draw in draws.values()])
+    assert abs(first.mean() - 0.5) < 0.1
+    state = torch.random.get_rng_state()
+    apply(make_sample(), Transforms(), (8, 8))
+    assert torch.equal(torch.random.get_rng_state(), state)
