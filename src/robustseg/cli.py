@@ -1,0 +1,100 @@
+"""The command line: a table of typed functions, each of which can be called from Python as it is."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import ArgumentParser
+from rich.console import Console
+
+from robustseg import commands
+from robustseg.recipe_file import add_recipe_arguments, read_yaml, to_recipe
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "train": commands.train,
+    "evaluate": commands.evaluate,
+    "predict": commands.predict,
+    "convert": commands.convert,
+    "data make-world": commands.make_world,
+    "data check": commands.check_data,
+    "data stats": commands.show_stats,
+    "demo": commands.demo,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; gives 0, or 1 after one line that says what is wrong and what to do.
+
+    Wrong flags end with argparse's exit status 2.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    name, rest = _command(words)
+    if name is None and (not words or words[0] in ("-h", "--help", "help")):
+        print(_overview())
+        return 0
+    if name is None:
+        return _fail(f"there is no command {' '.join(words[:2])!r}; robustseg --help lists them", 2)
+    try:
+        run(COMMANDS[name], name, rest)
+    except (ValueError, OSError) as error:
+        return _fail(" ".join(str(error).split()))
+    except KeyboardInterrupt:
+        return _fail("stopped; the same command goes on from the last checkpoint", 130)
+    return 0
+
+
+def run(function: Callable[..., None], name: str, arguments: list[str]) -> None:
+    """Parses the arguments of one command by its function's signature and calls it."""
+    takes_recipe = "recipe" in inspect.signature(function).parameters
+    usage = f"robustseg {name} RECIPE [--key value ...]" if takes_recipe else None
+    text = (inspect.getdoc(function) or "").partition("\n\nArgs:")[0]
+    parser = ArgumentParser(prog=f"robustseg {name}", description=text, usage=usage)
+    if not takes_recipe:
+        parser.add_function_arguments(function, as_positional=True)
+        function(**parser.instantiate(parser.parse_args(arguments)).as_dict())
+        return
+    parser.add_argument("RECIPE", type=str, help="A recipe file; every key below can be overridden.")
+    own = parser.add_function_arguments(function, skip={"recipe"})
+    path = arguments[0] if arguments and not arguments[0].startswith("-") else None
+    add_recipe_arguments(parser, read_yaml(Path(path)) if path else {}, where=path or "")
+    values = parser.instantiate(parser.parse_args(arguments))
+    function(recipe=to_recipe(values), **{key: values[key] for key in own})
+
+
+def _command(words: list[str]) -> tuple[str | None, list[str]]:
+    for length in (2, 1):
+        name = " ".join(words[:length])
+        if name in COMMANDS:
+            return name, words[length:]
+    return None, words
+
+
+def _overview() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {_first_line(function)}" for name, function in COMMANDS.items()]
+    return "\n".join(
+        [
+            "robustseg: segmentation that survives missing sensors",
+            "",
+            "usage: robustseg COMMAND ...   (robustseg COMMAND --help explains it)",
+            "",
+            *lines,
+        ]
+    )
+
+
+def _first_line(function: Callable[..., Any]) -> str:
+    return (inspect.getdoc(function) or "").splitlines()[0]
+
+
+def _fail(message: str, status: int = 1) -> int:
+    Console(stderr=True, highlight=False, soft_wrap=True).print("[bold red]error:[/]", message, markup=True)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,253 @@
+"""What the command line can do, one function a command; each is as useful from Python.
+
+Heavy parts are imported where they are used, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from rich.console import Console
+from rich.progress import Progress, track
+
+from robustseg.recipe import Backbone, Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from robustseg.data.sample import Frames
+    from robustseg.robustness import Evaluation
+
+console = Console(highlight=False, soft_wrap=True)
+
+
+def train(recipe: Recipe, *, restart: bool = False) -> None:
+    """Train a teacher on complete sensors, then a student that survives missing ones.
+
+    Stopped in any way, the same command goes on where it was. A finished teacher of the same recipe and data is used
+    again.
+
+    Args:
+        recipe: What to do.
+        restart: Throw away what the run's folder holds and start over.
+    """
+    from robustseg.training.run import train as train_both
+
+    folder = train_both(recipe, restart=restart)
+    console.print(f"student: {folder}\nnext: robustseg evaluate {folder} --against {folder.parent / 'teacher'}")
+
+
+def evaluate(
+    model: Path,
+    *,
+    recipe_file: Path | None = None,
+    root: str = "",
+    split: str = "",
+    subsets: Literal["auto", "all", "few"] = "auto",
+    against: Path | None = None,
+    out: Path | None = None,
+    batch_size: int = 8,
+    device: str = "cpu",
+) -> None:
+    """Score a model on every subset of its sensors: table, evaluation.json, evaluation.csv, counts.npz.
+
+    Args:
+        model: A model folder.
+        recipe_file: Whose data to use; by default the recipe the model was trained with, which lies beside it.
+        root: The data folder, if it is not the recipe's.
+        split: Which split; by default the recipe's `data.val`.
+        subsets: "all", or "few" = singles, leave-one-out and full; "auto" = all up to 6 modalities.
+        against: Another model folder to show beside it.
+        out: Where the results go; by default MODEL/evaluation/SPLIT.
+        batch_size: Frames encoded at a time.
+        device: Where to compute: cpu, cuda, cuda:1.
+    """
+    from robustseg.frames import evaluation_frames
+    from robustseg.report import tables
+
+    frames, split = evaluation_frames(model, recipe_file=recipe_file, root=root, split=split)
+    results = {}
+    for folder in [*([against] if against else []), model]:
+        target = out if out and folder == model else folder / "evaluation" / split
+        result = evaluate_folder(folder, frames, split=split, subsets=subsets, batch_size=batch_size, device=device)
+        result.save(target)
+        results[folder.name if against and model.name != against.name else str(folder)] = result
+        console.print(f"{folder}: {target / 'evaluation.json'}, evaluation.csv, counts.npz")
+    last = list(results.values())[-1]
+    shown = [tables.comparison_table(results)] if against else [tables.subset_table(last), tables.class_table(last)]
+    for grid in [*shown, tables.condition_table(last), tables.worth_table(last)]:
+        if grid.rows:
+            console.print(tables.terminal(grid))
+
+
+def evaluate_folder(
+    folder: Path,
+    frames: Frames,
+    *,
+    split: str,
+    subsets: Literal["auto", "all", "few"] = "auto",
+    batch_size: int = 8,
+    device: str = "cpu",
+) -> Evaluation:
+    """Scores a model folder, with a progress bar; a model that was selected on this split is marked."""
+    from robustseg.build import load
+    from robustseg.frames import selection_note
+    from robustseg.robustness import evaluate as score
+
+    model = load(folder, device=device)
+    with progress(f"evaluating {folder}") as report:
+        result = score(model, frames, split=split, subsets=subsets, batch_size=batch_size, progress=report)
+    return replace(result, model=folder.name, note=selection_note(folder, split))
+
+
+def predict(
+    model: Path,
+    folder: Path,
+    *,
+    out: Path = Path("predictions"),
+    split: str = "",
+    only: str = "",
+    without: str = "",
+    device: str = "cpu",
+) -> None:
+    """Segment a folder of frames, with whatever sensors each frame has: id maps, overlays, confidence.
+
+    Args:
+        model: A model folder.
+        folder: Frames, laid out as the model's training data was; labels are not needed.
+        out: Where the results go.
+        split: The folder that `{split}` in the file patterns stands for; empty = no such folder level.
+        only: Use these modalities or sensors only, as in rgb,lidar.
+        without: Leave these out.
+        device: Where to compute.
+    """
+    from robustseg.build import load
+    from robustseg.deploy import predict_folder
+    from robustseg.frames import prediction_frames
+
+    segmenter = load(model, device=device)
+    frames = prediction_frames(segmenter.card, folder, split)
+    with progress(f"segmenting {folder}") as report:
+        records = predict_folder(segmenter, frames, out, only=_names(only), without=_names(without), progress=report)
+    lacking = sum(bool(record["without"]) for record in records)
+    console.print(f"{len(records)} frames: {out}" + (f"; {lacking} of them without some sensor" if lacking else ""))
+
+
+def convert(checkpoint: Path, out: Path, *, backbone: Backbone, classes: int, sensors: str) -> None:
+    """Turn a released RobustSeg or AnySeg checkpoint into a model folder.
+
+    Args:
+        checkpoint: A .pth file; it is read without running code from it.
+        out: The model folder to write.
+        backbone: The network it was trained with.
+        classes: How many classes it knows.
+        sensors: Names in the order of training, as in rgb,depth,event,lidar.
+    """
+    from robustseg.models.released import convert as convert_checkpoint
+
+    for line in convert_checkpoint(checkpoint, out, backbone=backbone, classes=classes, sensors=_names(sensors) or []):
+        console.print(line)
+    console.print(f"model folder: {out}")
+
+
+def make_world(
+    out: Path,
+    *,
+    train: int = 200,
+    val: int = 50,
+    seed: int = 0,
+    size: tuple[int, int] = (96, 128),
+) -> None:
+    """Write the built-in world as plain files, with a recipe and a contact sheet.
+
+    Args:
+        out: The folder to write; it becomes the recipe's data.root.
+        train: Frames of the training split.
+        val: Frames of the held-out split.
+        seed: Which world.
+        size: Height and width.
+    """
+    from robustseg.data import world
+
+    with progress(f"rendering {out}") as report:
+        world.make_world(out, train=train, val=val, seed=seed, size=size, progress=report)
+    console.print(f"{train + val} frames: {out}\ncontact sheet: {out / 'contact_sheet.png'}")
+
+
+def check_data(recipe: Recipe) -> None:
+    """Read every file of a recipe's data and name each bad one.
+
+    Args:
+        recipe: Whose data to check.
+    """
+    from robustseg.data.check import check_frames
+    from robustseg.report.data import check_lines
+
+    if recipe.data.kind != "folders":
+        raise ValueError("the built-in world is made, not read: there are no files to check")
+
+    bad = 0
+    for split in dict.fromkeys((recipe.data.train, recipe.data.val)):
+        result = check_frames(recipe.data, split, progress=_tracked(f"reading {split}"))
+        for line in check_lines(result):
+            console.print(line, markup=False, soft_wrap=True)
+        bad += len(result.errors)
+    if bad:
+        raise ValueError(f"{bad} problems, named above")
+
+
+def show_stats(recipe: Recipe, *, limit: int = 0) -> None:
+    """Measure mean and std per modality and channel, and how often each class occurs, on the training split.
+
+    Args:
+        recipe: Whose data to measure.
+        limit: Read at most so many frames, spread evenly; 0 = all.
+    """
+    from robustseg.data.stats import data_statistics
+    from robustseg.frames import open_frames
+    from robustseg.report.data import class_table, modality_table
+    from robustseg.report.tables import terminal
+
+    frames = open_frames(recipe.data, recipe.data.train)
+    found = data_statistics(frames, limit=limit or None, progress=_tracked(f"reading {recipe.data.train}"))
+    for grid in (modality_table(found, frames.modalities), class_table(found, frames.classes)):
+        console.print(terminal(grid, decimals=2))
+
+
+def demo(
+    *,
+    out: Path = Path("demo"),
+    train_frames: int = 600,
+    epochs: int = 10,
+) -> None:
+    """From nothing to a student that survives missing sensors, on the built-in world, in minutes.
+
+    Args:
+        out: Where everything goes.
+        train_frames: Frames to train on.
+        epochs: Of the teacher and of the student.
+    """
+    from robustseg.demo import run_demo
+
+    run_demo(out, train_frames=train_frames, epochs=epochs, console=console)
+
+
+def _names(text: str) -> list[str] | None:
+    return [name.strip() for name in text.split(",")] if text else None
+
+
+def _tracked(text: str) -> Callable[[Sequence[Any]], Iterable[Any]]:
+    """Shows how far an iteration is."""
+    return lambda entries: track(entries, text, console=Console(stderr=True))
+
+
+@contextmanager
+def progress(text: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar, driven by a function of (done, all)."""
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task(text, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

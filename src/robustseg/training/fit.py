@@ -1,0 +1,294 @@
+"""One training stage, resumable at any step: what happens at step n is a function of (recipe, n, weights)."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import torch
+from jaxtyping import Bool
+from lightning.fabric import Fabric
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel
+
+from robustseg.data.sample import Frames
+from robustseg.data.transforms import sample_generator
+from robustseg.distill.objective import gradient_shares
+from robustseg.files import write_atomically
+from robustseg.modalities import Modality, normalise
+from robustseg.models.segmenter import Segmenter
+from robustseg.recipe import Machine, Schedule
+from robustseg.training.batches import Share, TrainingBatch, TrainingFrames, epoch_loader, steps_per_epoch
+from robustseg.training.checkpoint import load_checkpoint, save_checkpoint
+from robustseg.training.journal import Journal, Row
+from robustseg.training.optimiser import adamw, learning_rate, moving_average, set_learning_rate
+from robustseg.training.selection import selection_counts, selection_score
+
+BEST = "best.safetensors"
+STEP_STREAM = 3
+
+
+class Step(Protocol):
+    """What a stage minimises: a module holding `model`, whose call gives named losses, weighted by `weights`."""
+
+    model: Segmenter
+
+    @property
+    def weights(self) -> dict[str, float]: ...
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage's fixed parts.
+
+    Attributes:
+        name: "teacher" or "student".
+        folder: Where its log, checkpoints and best weights go.
+        step: The losses of a batch.
+        train: What it learns from.
+        select: What chooses the best weights; None = the last ones are kept.
+        subsets: The subsets that are scored on `select`.
+        schedule: How long and how fast.
+        machine: Where.
+    """
+
+    name: str
+    folder: Path
+    step: nn.Module
+    train: TrainingFrames
+    select: Frames | None
+    subsets: Bool[Tensor, "S M"]
+    schedule: Schedule
+    machine: Machine
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """The model's inputs."""
+        return self.train.frames.modalities
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps in an epoch."""
+        return steps_per_epoch(len(self.train), self.schedule.batch_size)
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps in all."""
+        return self.schedule.epochs * self.steps_per_epoch
+
+
+@dataclass
+class Running:
+    """A stage's moving parts: what a checkpoint holds.
+
+    Attributes:
+        step: Optimiser steps done.
+        score: The best selection score so far.
+        best_step: When it was reached.
+    """
+
+    model: Segmenter
+    optimizer: Optimizer
+    average: AveragedModel | None
+    step: int = 0
+    score: float = -1.0
+    best_step: int = 0
+    scores: list[tuple[int, float]] = field(default_factory=list)
+
+    @property
+    def shown(self) -> Segmenter:
+        """The weights that are scored and kept: the moving average where there is one."""
+        return self.model if self.average is None else cast(Segmenter, self.average.module)
+
+    def state(self) -> dict[str, Any]:
+        """Everything, as plain values and tensors."""
+        return {
+            "step": self.step,
+            "score": self.score,
+            "best_step": self.best_step,
+            "scores": self.scores,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """The reverse of `state`."""
+        self.step, self.score, self.best_step = state["step"], state["score"], state["best_step"]
+        self.scores = [tuple(entry) for entry in state["scores"]]
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+
+
+def fit(fabric: Fabric, stage: Stage) -> Running:
+    """Trains `stage` from its last checkpoint, or from the start, to its end; the best weights lie in `folder`.
+
+    Raises:
+        ValueError: A checkpoint cannot be read, or a loss or gradient is not finite; the message names the frames.
+        KeyboardInterrupt: Ctrl-C; a checkpoint was written, and the same command goes on from it.
+    """
+    machine = stage.machine
+    share = Share(
+        stage.schedule.batch_size,
+        parts=fabric.world_size * stage.schedule.accumulate,
+        rank=fabric.global_rank,
+        world=fabric.world_size,
+    )
+    model = cast(Step, stage.step).model.to(fabric.device)
+    average = moving_average(model, stage.schedule.ema)
+    module, optimizer = fabric.setup(stage.step, adamw(model, stage.schedule))
+    running = Running(model, optimizer, average)
+    if (state := load_checkpoint(stage.folder)) is not None:
+        running.restore(state)
+    module.train()
+    journal = Journal(
+        stage.folder, stage=stage.name, first_step=running.step, steps=stage.steps, quiet=not fabric.is_global_zero
+    )
+    with journal, _interruptible(fabric) as interrupted:
+        while running.step < stage.steps:
+            epoch, first = divmod(running.step, stage.steps_per_epoch)
+            loader = epoch_loader(stage.train, share, epoch=epoch, first_step=first, workers=machine.workers)
+            for parts in _grouped(loader, stage.schedule.accumulate):
+                row = _optimise(fabric, stage, module, running, parts)
+                running.step += 1
+                journal.step(running.step)
+                if row:
+                    journal.log(row)
+                if running.step % stage.steps_per_epoch == 0:
+                    _look(fabric, stage, running, journal)
+                if _due(running.step, stage) or interrupted():
+                    _save(fabric, stage, running, journal)
+                if interrupted():
+                    raise KeyboardInterrupt
+    return running
+
+
+def _optimise(
+    fabric: Fabric, stage: Stage, module: nn.Module, running: Running, parts: list[TrainingBatch]
+) -> Row | None:
+    """One optimiser step over `parts`; a row for the log where one is due."""
+    rate = learning_rate(running.step, stage.steps_per_epoch, stage.schedule)
+    set_learning_rate(running.optimizer, rate)
+    seed = step_seed(stage.train.seed, running.step, fabric.global_rank)
+    torch.manual_seed(seed)  # dropout and drop-path draw from the global state
+    done = running.step + 1
+    logged = done == 1 or done % stage.machine.log_every == 0
+    weights = cast(Step, stage.step).weights
+    row: Row | None = {"step": done, "epoch": running.step / stage.steps_per_epoch, "lr": rate}
+    for number, part in enumerate(parts):
+        batch = part.to(fabric.device)
+        images = normalise(batch.images, stage.modalities)
+        with fabric.no_backward_sync(module, enabled=number + 1 < len(parts)):  # pyright: ignore[reportArgumentType]
+            losses = module(images, batch, seed + number)
+            loss = torch.stack([weights[name] * value for name, value in losses.items()]).sum()
+            _check_finite(loss, losses, parts, running.step)
+            if logged and number == 0:
+                row |= _loss_row(losses, loss, weights, running.model)
+            fabric.backward(loss / len(parts))
+    if stage.schedule.clip:
+        norm = fabric.clip_gradients(module, running.optimizer, max_norm=stage.schedule.clip, error_if_nonfinite=False)
+        if norm is not None and stage.machine.precision != "16-mixed":  # fp16's scaler skips such steps itself
+            _check_finite(norm, {"gradient norm": norm}, parts, running.step)
+    running.optimizer.step()
+    running.optimizer.zero_grad(set_to_none=True)
+    if running.average is not None:
+        running.average.update_parameters(running.model)
+    return row if logged else None
+
+
+def _loss_row(losses: dict[str, Tensor], loss: Tensor, weights: dict[str, float], model: nn.Module) -> Row:
+    """Each term, its weight and its share of the gradient norm."""
+    shares = gradient_shares(losses, weights, [p for p in model.parameters() if p.requires_grad])
+    row: Row = {"loss": loss.item()}
+    for name, value in losses.items():
+        row |= {name: value.item(), f"{name}_weight": weights[name], f"{name}_share": shares[name]}
+    return row
+
+
+def _look(fabric: Fabric, stage: Stage, running: Running, journal: Journal) -> None:
+    """Scores the weights at the end of an epoch and keeps them if they are the best so far."""
+    epoch = running.step // stage.steps_per_epoch
+    last = running.step == stage.steps
+    if stage.select is None:
+        score, chosen = float(epoch), last
+    elif last or epoch % stage.schedule.validate_every == 0:
+        batch_size = stage.schedule.batch_size // fabric.world_size
+        score = selection_score(selection_counts(fabric, running.shown, stage.select, stage.subsets, batch_size))
+        chosen = score > running.score
+        running.scores.append((epoch, score))
+        text = f"epoch {epoch}/{stage.schedule.epochs}, selection mIoU {score:.2f}{' (best)' if chosen else ''}"
+        journal.score({"step": running.step, "score": score}, text)
+    else:
+        return
+    if chosen:
+        running.score, running.best_step = score, running.step
+        if fabric.is_global_zero:
+            tensors = {key: value.contiguous() for key, value in running.shown.state_dict().items()}
+            write_atomically(stage.folder / BEST, lambda path: save_file(tensors, path))
+
+
+def _due(step: int, stage: Stage) -> bool:
+    every = stage.machine.checkpoint_every
+    return step % stage.steps_per_epoch == 0 or bool(every and step % every == 0)
+
+
+def _save(fabric: Fabric, stage: Stage, running: Running, journal: Journal) -> None:
+    if fabric.is_global_zero:
+        journal.write()
+        save_checkpoint(stage.folder, running.state())
+
+
+def step_seed(seed: int, step: int, rank: int) -> int:
+    """The seed of a step's dropout and noise."""
+    return int(torch.randint(2**62, (1,), generator=sample_generator(seed, step, rank, stream=STEP_STREAM)))
+
+
+def _check_finite(value: Tensor, named: dict[str, Tensor], parts: list[TrainingBatch], step: int) -> None:
+    if not torch.isfinite(value):
+        terms = ", ".join(f"{name} {float(term):g}" for name, term in named.items())
+        names = ", ".join(name for part in parts for name in part.names)
+        raise ValueError(f"training stopped at step {step}: {terms} is not finite on the frames {names}")
+
+
+def _grouped(loader: Any, size: int) -> Iterator[list[TrainingBatch]]:
+    group = []
+    for batch in loader:
+        group.append(batch)
+        if len(group) == size:
+            yield group
+            group = []
+
+
+@contextmanager
+def _interruptible(fabric: Fabric) -> Iterator[Any]:
+    """Gives a function that tells, on every process alike, whether Ctrl-C was pressed; a second one stops at once."""
+    pressed = threading.Event()
+
+    def note(*_: object) -> None:
+        if pressed.is_set():
+            raise KeyboardInterrupt
+        pressed.set()
+
+    def interrupted() -> bool:
+        if fabric.world_size == 1:
+            return pressed.is_set()
+        flag = torch.tensor(float(pressed.is_set()), device=fabric.device)
+        return bool(fabric.all_reduce(flag, reduce_op="sum"))
+
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupted
+        return
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,30 @@
+"""A teacher that stays a teacher: evaluation mode, no gradient, in nobody's parameters."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from robustseg.models.segmenter import Output, Segmenter
+
+
+class FrozenTeacher:
+    """Calls a model without gradient and in evaluation mode.
+
+    It is no `nn.Module` on purpose: a parent's `train()` cannot flip it, no optimiser finds its parameters and no
+    checkpoint stores it.
+    """
+
+    def __init__(self, model: Segmenter) -> None:
+        self._model = model.eval().requires_grad_(False)
+
+    def to(self, device: torch.device) -> FrozenTeacher:
+        """Moves the weights; returns itself."""
+        self._model.to(device)
+        return self
+
+    @torch.no_grad()
+    def __call__(self, images: Float[Tensor, "B M 3 H W"], present: Bool[Tensor, "B M"]) -> Output:
+        """The teacher's answer for normalised images."""
+        return self._model(images, present)

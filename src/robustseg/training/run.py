@@ -1,0 +1,254 @@
+"""The main job: a teacher on complete sensors, then a student that learns from it and survives missing ones.
+
+A run is a folder: `recipe.yaml`, `teacher/`, `student/`; each stage's folder becomes a model folder when it is done.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric import Fabric
+from safetensors.torch import load_file
+
+from robustseg.build import build_model, load
+from robustseg.data.sample import Frames
+from robustseg.data.stats import measured
+from robustseg.distill.objective import Objective
+from robustseg.failures import evaluation_subsets
+from robustseg.files import write_text
+from robustseg.frames import RECIPE_FILE, fingerprint, open_frames
+from robustseg.models.card import RANDOM_ORIGIN, ModelCard
+from robustseg.models.segmenter import Segmenter
+from robustseg.models.weights import save_model
+from robustseg.recipe import Machine, Recipe
+from robustseg.recipe_file import differences, plain, write_recipe
+from robustseg.training.batches import TrainingFrames
+from robustseg.training.checkpoint import remove_checkpoints
+from robustseg.training.fit import BEST, Running, Stage, fit
+from robustseg.training.frozen import FrozenTeacher
+from robustseg.training.selection import hold_out
+from robustseg.training.student import StudentStep
+from robustseg.training.teacher import TeacherStep
+
+MEASURED_FRAMES = 200
+IDENTITY = "trained_from.json"
+SUMMARY = "training.json"
+
+
+def train(recipe: Recipe, *, restart: bool = False) -> Path:
+    """Trains the teacher and then the student of a recipe, or what is left of it to do; gives the student's folder.
+
+    Interrupted, it goes on where it stopped and ends with the same weights as if it had not been. A finished teacher
+    is used again if everything that made it agrees with the recipe and the data.
+
+    Args:
+        recipe: What to do.
+        restart: Throw away what the run's folder holds and start over.
+
+    Raises:
+        ValueError: The run's folder holds something made from another recipe or other data; the message says what
+            differs. A loss is not finite. The recipe contradicts itself.
+        FileNotFoundError: Data files are missing.
+    """
+    recipe = measured_recipe(recipe)
+    folder = Path(recipe.out) / recipe.name
+    if restart:
+        for name in ("teacher", "student"):
+            shutil.rmtree(folder / name, ignore_errors=True)
+    write_recipe(folder / RECIPE_FILE, recipe)
+    identity = teacher_identity(recipe)
+    if not is_done(folder / "teacher", identity):
+        _launch(recipe, "teacher", identity)
+    identity = student_identity(recipe, identity)
+    if not is_done(folder / "student", identity):
+        _launch(recipe, "student", identity)
+    return folder / "student"
+
+
+def measured_recipe(recipe: Recipe) -> Recipe:
+    """The recipe with mean and std of its modalities measured on the training split where it does not give them."""
+    if all(modality.mean is not None for modality in recipe.data.modalities):
+        return recipe
+    frames = open_frames(recipe.data, recipe.data.train)
+    modalities = measured(frames.modalities, frames, limit=MEASURED_FRAMES)
+    return replace(recipe, data=replace(recipe.data, modalities=tuple(modalities)))
+
+
+def teacher_identity(recipe: Recipe) -> dict[str, Any]:
+    """Everything that decides a teacher's weights, beyond rounding: parts of the recipe, and the data."""
+    data = plain(recipe.data)
+    for key in ("root", "val"):  # where the data lies, and what is only reported
+        del data[key]
+    data["world"].pop("val_frames")
+    return {
+        "seed": recipe.seed,
+        "data": data,
+        "frames": fingerprint(recipe.data, recipe.data.train),
+        "model": plain(recipe.model),
+        "teacher": plain(recipe.teacher),
+        "ohem": [recipe.distill.ohem_threshold, recipe.distill.ohem_min_kept],
+        "select": [recipe.select, recipe.holdout],
+    }
+
+
+def student_identity(recipe: Recipe, teacher: dict[str, Any]) -> dict[str, Any]:
+    """Everything that decides a student's weights, its teacher's included."""
+    return {**teacher, "student": plain(recipe.student), "distill": plain(recipe.distill)}
+
+
+def is_done(folder: Path, identity: dict[str, Any]) -> bool:
+    """Whether `folder` holds the finished stage of this identity; claims the folder for it where it is empty.
+
+    Raises:
+        ValueError: The folder belongs to another identity.
+    """
+    record = folder / IDENTITY
+    if not record.exists():
+        write_text(record, json.dumps(identity, indent=1))
+        return False
+    try:
+        found = json.loads(record.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{record} is damaged: start over with --restart true") from error
+    if lines := differences(found, json.loads(json.dumps(identity))):
+        shown = "; ".join(lines[:8]) + ("; ..." if len(lines) > 8 else "")
+        raise ValueError(
+            f"{folder} was made from something else ({shown}): give this run another --name, "
+            "put the recipe back, or start over with --restart true"
+        )
+    return (folder / SUMMARY).exists()
+
+
+def _launch(recipe: Recipe, name: str, identity: dict[str, Any]) -> None:
+    """Runs a stage on the recipe's devices."""
+    machine = recipe.machine
+    fabric = Fabric(
+        accelerator=machine.accelerator,
+        devices=machine.devices,
+        num_nodes=machine.nodes,
+        precision=machine.precision,
+        strategy=_strategy(machine),
+    )
+    fabric.launch(run_stage, recipe, name)  # pyright: ignore[reportArgumentType]  # passes the arguments on
+
+
+def _strategy(machine: Machine) -> str:
+    """One process: none. Several: spawned here, or, on several nodes and under torchrun, started from outside."""
+    if machine.devices * machine.nodes == 1:
+        return "auto"
+    return "ddp" if machine.nodes > 1 or "LOCAL_RANK" in os.environ else "ddp_spawn"
+
+
+def run_stage(fabric: Fabric, recipe: Recipe, name: str) -> None:
+    """Trains one stage in this process and, on the first process, leaves its model folder."""
+    run = Path(recipe.out) / recipe.name
+    frames = open_frames(recipe.data, recipe.data.train)
+    train_frames, select = _split(recipe, frames)
+    subsets = evaluation_subsets(len(frames.modalities))
+    teaching = name == "teacher"
+    step = _teacher_step(recipe, frames) if teaching else _student_step(recipe, frames, run / "teacher", fabric.device)
+    stage = Stage(
+        name=name,
+        folder=run / name,
+        step=step,
+        train=TrainingFrames(train_frames, recipe.data.transforms, size=recipe.data.size, seed=recipe.seed),
+        select=select,
+        subsets=subsets[-1:] if teaching else subsets,
+        schedule=recipe.teacher if teaching else recipe.student,
+        machine=recipe.machine,
+    )
+    running = fit(fabric, stage)
+    if fabric.is_global_zero:
+        _finish(recipe, stage, running, frames)
+    fabric.barrier()
+
+
+def _split(recipe: Recipe, frames: Frames) -> tuple[Frames, Frames | None]:
+    """What is trained on, and what selects."""
+    match recipe.select:
+        case "holdout":
+            return hold_out(frames, recipe.holdout, recipe.seed)
+        case "published":
+            return frames, open_frames(recipe.data, recipe.data.val)
+        case "last":
+            return frames, None
+
+
+def _teacher_step(recipe: Recipe, frames: Frames) -> TeacherStep:
+    return TeacherStep(_fresh(recipe, frames), recipe.distill)
+
+
+def _student_step(recipe: Recipe, frames: Frames, teacher_folder: Path, device: torch.device) -> StudentStep:
+    model = _fresh(recipe, frames)
+    match recipe.distill.student_init:
+        case "scratch":
+            pass
+        case "teacher":
+            _copy_weights(load(teacher_folder), model, teacher_folder)
+        case path:
+            _copy_weights(load(Path(path)), model, Path(path))
+    teacher = FrozenTeacher(load(teacher_folder)).to(device)
+    return StudentStep(model, teacher, Objective(recipe.distill, len(frames.classes)))
+
+
+def _fresh(recipe: Recipe, frames: Frames) -> Segmenter:
+    return build_model(
+        recipe.model, num_classes=len(frames.classes), num_modalities=len(frames.modalities), seed=recipe.seed
+    )
+
+
+def _copy_weights(source: Segmenter, target: Segmenter, folder: Path) -> None:
+    try:
+        target.load_state_dict(source.state_dict())
+    except RuntimeError as error:
+        detail = " ".join(str(error).split())
+        raise ValueError(f"the student cannot start from {folder}, it is another network: {detail}") from error
+
+
+def model_card(recipe: Recipe, frames: Frames) -> ModelCard:
+    """What a trained model's folder says about it."""
+    folders = recipe.data.kind == "folders"
+    file = recipe.model.encoder_weights
+    return ModelCard(
+        backbone=recipe.model.backbone,
+        width=recipe.model.width,
+        classes=frames.classes,
+        modalities=frames.modalities,
+        absence=recipe.model.absence,
+        input_size=recipe.data.size,
+        origin=f"encoder from the user's file {Path(file).name}, under that file's licence" if file else RANDOM_ORIGIN,
+        labels=recipe.data.labels if folders else "",
+        ignore_ids=recipe.data.ignore_ids,
+        resize=recipe.data.resize if folders else None,
+    )
+
+
+def _finish(recipe: Recipe, stage: Stage, running: Running, frames: Frames) -> None:
+    """Turns the best weights into a model folder and says how they were chosen."""
+    model = running.model.cpu()
+    model.load_state_dict(load_file(stage.folder / BEST))
+    save_model(stage.folder, model, model_card(recipe, frames))
+    summary = {
+        "stage": stage.name,
+        "select": recipe.select,
+        "split": {"holdout": f"{recipe.holdout:g} of {recipe.data.train}", "published": recipe.data.val}.get(
+            recipe.select
+        ),
+        "score": None if recipe.select == "last" else running.score,
+        "score_is": "mean over subsets of mIoU in percent"
+        if len(stage.subsets) > 1
+        else "mIoU in percent, all sensors",
+        "epoch": running.best_step // stage.steps_per_epoch,
+        "epochs": stage.schedule.epochs,
+        "scores": running.scores,
+    }
+    write_text(stage.folder / SUMMARY, json.dumps(summary, indent=1))
+    write_recipe(stage.folder / RECIPE_FILE, recipe)
+    remove_checkpoints(stage.folder)
+    (stage.folder / BEST).unlink()

@@ -1,0 +1,79 @@
+"""Which frames choose the best checkpoint, and the score that they give."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Int64
+from lightning.fabric import Fabric
+from torch import Tensor
+
+from robustseg.data.sample import Frames, Sample
+from robustseg.data.transforms import sample_generator
+from robustseg.labels import LabelClass
+from robustseg.metrics import mean_iou
+from robustseg.modalities import Modality, normalise
+from robustseg.models.segmenter import Segmenter
+from robustseg.robustness.evaluate import batches, count_subsets
+
+HOLDOUT_STREAM = 2
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some frames of a dataset, in the given order."""
+
+    frames: Frames
+    indices: Sequence[int]
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """Those of the whole dataset."""
+        return self.frames.modalities
+
+    @property
+    def classes(self) -> tuple[LabelClass, ...]:
+        """Those of the whole dataset."""
+        return self.frames.classes
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> Sample:
+        return self.frames[self.indices[index]]
+
+
+def hold_out(frames: Frames, fraction: float, seed: int) -> tuple[Part, Part]:
+    """Splits frames into (train, held out), by a draw that depends on `seed` and the number of frames alone.
+
+    Raises:
+        ValueError: One of the two would be empty.
+    """
+    count = max(1, round(fraction * len(frames)))
+    if not 0 < fraction < 1 or count >= len(frames):
+        raise ValueError(f"holdout {fraction} of {len(frames)} frames leaves nothing to train on or to select by")
+    order = torch.randperm(len(frames), generator=sample_generator(seed, 0, 0, stream=HOLDOUT_STREAM)).tolist()
+    return Part(frames, sorted(order[count:])), Part(frames, sorted(order[:count]))
+
+
+def selection_counts(
+    fabric: Fabric, model: Segmenter, frames: Frames, subsets: Bool[Tensor, "S M"], batch_size: int
+) -> Int64[Tensor, "S K 3"]:
+    """TP, FP, FN per subset and class over all frames; the processes share the work and all get the sum."""
+    mine = Part(frames, range(fabric.global_rank, len(frames), fabric.world_size))
+    counts = torch.zeros(len(subsets), len(frames.classes), 3, dtype=torch.int64, device=fabric.device)
+    was_training = model.training
+    model.eval()
+    with torch.inference_mode():
+        for batch in batches(mine, batch_size):
+            images = normalise(batch.images.to(fabric.device), frames.modalities)
+            counts += count_subsets(model, batch, images, subsets).sum(dim=0)
+    model.train(was_training)
+    return fabric.all_reduce(counts, reduce_op="sum")  # pyright: ignore[reportReturnType]
+
+
+def selection_score(counts: Int64[Tensor, "S K 3"]) -> float:
+    """The mean over the subsets of mIoU in percent, classes that occur nowhere left out."""
+    return float(mean_iou(counts, absent="skip").mean())

@@ -1,0 +1,32 @@
+"""The first stage: every sensor a frame has, supervised loss only."""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from robustseg.distill import ohem_cross_entropy
+from robustseg.models.segmenter import Segmenter
+from robustseg.recipe import Distill
+from robustseg.training.batches import TrainingBatch
+
+
+class TeacherStep(nn.Module):
+    """Named, unweighted losses of one batch; a module, so that data parallelism wraps them with the model."""
+
+    def __init__(self, model: Segmenter, distill: Distill) -> None:
+        super().__init__()
+        self.model = model
+        self.threshold = distill.ohem_threshold
+        self.min_kept = distill.ohem_min_kept
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The weight of each loss in the sum that is minimised."""
+        return {"cross_entropy": 1.0}
+
+    def forward(self, images: Float[Tensor, "B M 3 H W"], batch: TrainingBatch, step_seed: int) -> dict[str, Tensor]:
+        """`images` normalised; `step_seed` unused, the teacher draws nothing."""
+        output = self.model(images, batch.present)
+        loss = ohem_cross_entropy(output.logits, batch.labels, threshold=self.threshold, min_kept=self.min_kept)
+        return {"cross_entropy": loss}
