@@ -59,3 +59,6 @@ def initialise(model: nn.Module, generator: Generator) -> None:
                 continue
         if isinstance(module, nn.Linear | nn.Conv2d) and module.bias is not None:
             module.bias.zero_()
+    for module in model.modules():
+        if isinstance(module, Decoder):  # all classes start about equally likely
+            module.classifier.weight.normal_(0, 0.01, generator=generator)
