@@ -1,0 +1,214 @@
+"""Camera and raster: convex faces in, the frontmost face and its inverse depth per pixel out.
+
+Road coordinates: x metres to the right of the road's centre line, y up, s forward along the road. The road bends with a
+constant curvature; around the viewer it is unrolled to x + curvature * s^2 / 2. Letters: F faces, V corners of a face,
+P pixels, H W raster size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float32, Int32
+
+from robustseg.data.world.materials import Material
+
+CORNERS = 8
+NEAR = 0.4
+FAR = 180.0
+FOCAL = 0.83  # of the image's width: a field of view of 62 degrees
+HORIZON = 0.42  # of the image's height, from the top
+SUBPIXEL_BITS = 4
+
+
+@dataclass(frozen=True)
+class Faces:
+    """Convex polygons with one material each.
+
+    Attributes:
+        corners: x, y, s of each corner, in order around the face; shorter faces repeat their last corner.
+        color: Linear red, green, blue, 0..1.
+        material: Its `Material`.
+        near: Along-road position by which faces are painted from far to near, the whole object's nearest.
+        inner: 1 = between the building lines, where nothing can be hidden by what stands outside them; else 0.
+        solid: Whether the face is seen from its outer side only; flat figures are seen from both.
+    """
+
+    corners: Float32[np.ndarray, "F 8 3"]
+    color: Float32[np.ndarray, "F 3"]
+    material: Int32[np.ndarray, " F"]
+    near: Float32[np.ndarray, " F"]
+    inner: Int32[np.ndarray, " F"]
+    solid: Bool[np.ndarray, " F"]
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Where the sensors are: x, y, s in metres, heading and pitch in radians, the road's curvature in 1/m."""
+
+    x: float
+    y: float
+    s: float
+    yaw: float
+    pitch: float
+    curvature: float
+
+
+@dataclass(frozen=True)
+class Raster:
+    """What each pixel sees first.
+
+    Attributes:
+        face: Place in `faces`, -1 where the pixel sees the ground or the sky.
+        inverse_depth: 1 / metres along the optical axis of that face, 0 elsewhere.
+        directions: Viewing rays in road directions, one unit long along the optical axis.
+    """
+
+    face: Int32[np.ndarray, "H W"]
+    inverse_depth: Float32[np.ndarray, "H W"]
+    directions: Float32[np.ndarray, "H W 3"]
+
+
+def concatenate(parts: list[Faces]) -> Faces:
+    """All faces of all parts."""
+    return Faces(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Faces)))
+
+
+def shifted(faces: Faces, x: float, s: float) -> Faces:
+    """The same faces elsewhere on the road."""
+    return replace(faces, corners=faces.corners + np.array([x, 0.0, s], np.float32), near=faces.near + np.float32(s))
+
+
+def figure(
+    polygons: list[tuple[np.ndarray, Material, tuple[float, float, float]]],
+    *,
+    inner: bool,
+    solid: bool,
+) -> Faces:
+    """One object from polygons ("V 3" corners with V <= 8, material, color), painted in the given order."""
+    corners = np.empty((len(polygons), CORNERS, 3), np.float32)
+    for place, (polygon, _, _) in enumerate(polygons):
+        corners[place, : len(polygon)] = polygon
+        corners[place, len(polygon) :] = polygon[-1]
+    count = len(polygons)
+    return Faces(
+        corners=corners,
+        color=np.array([color for _, _, color in polygons], np.float32),
+        material=np.array([int(material) for _, material, _ in polygons], np.int32),
+        near=np.full(count, corners[..., 2].min(), np.float32),
+        inner=np.full(count, int(inner), np.int32),
+        solid=np.full(count, solid, bool),
+    )
+
+
+@lru_cache(maxsize=8)
+def pixel_rays(height: int, width: int) -> Float32[np.ndarray, "H W 3"]:
+    """Right, up, forward of each pixel's centre, forward = 1."""
+    focal = FOCAL * width
+    u = (np.arange(width, dtype=np.float32) + 0.5 - width / 2) / focal
+    v = (HORIZON * height - np.arange(height, dtype=np.float32) - 0.5) / focal
+    rays = np.ones((height, width, 3), np.float32)
+    rays[..., 0] = u[None, :]
+    rays[..., 1] = v[:, None]
+    return rays
+
+
+def rotation(pose: Pose) -> Float32[np.ndarray, "3 3"]:
+    """Camera directions (columns) in road directions."""
+    cos_yaw, sin_yaw = np.cos(pose.yaw), np.sin(pose.yaw)
+    cos_pitch, sin_pitch = np.cos(pose.pitch), np.sin(pose.pitch)
+    turn = np.array([[cos_yaw, 0, sin_yaw], [0, 1, 0], [-sin_yaw, 0, cos_yaw]])
+    nod = np.array([[1, 0, 0], [0, cos_pitch, sin_pitch], [0, -sin_pitch, cos_pitch]])
+    return (turn @ nod).astype(np.float32)
+
+
+def rasterise(faces: Faces, pose: Pose, height: int, width: int) -> Raster:
+    """Paints the faces from far to near; each pixel's depth is exact, from the plane of the face it sees."""
+    turn = rotation(pose)
+    points = _to_camera(faces.corners, pose, turn)
+    chosen = _visible(points, faces)
+    order = np.argsort(-(faces.near - 1000.0 * faces.inner)[chosen], kind="stable")
+    chosen = chosen[order]
+    painted = np.full((height, width), -1, np.int32)
+    for place, outline in zip(chosen, _outlines(points[chosen], height, width), strict=True):
+        cv2.fillConvexPoly(painted, outline, int(place), cv2.LINE_8, SUBPIXEL_BITS)
+    rays = pixel_rays(height, width)
+    return Raster(painted, _inverse_depth(painted, points, rays), rays @ turn.T)
+
+
+def _to_camera(corners: np.ndarray, pose: Pose, turn: np.ndarray) -> np.ndarray:
+    ahead = corners[..., 2] - np.float32(pose.s)
+    local = np.empty_like(corners)
+    local[..., 0] = corners[..., 0] + np.float32(pose.curvature / 2) * ahead * ahead - np.float32(pose.x)
+    local[..., 1] = corners[..., 1] - np.float32(pose.y)
+    local[..., 2] = ahead
+    return local @ turn
+
+
+def _normals(points: np.ndarray) -> np.ndarray:
+    return np.cross(points[:, 1] - points[:, 0], points[:, 2] - points[:, 0])
+
+
+def _visible(points: np.ndarray, faces: Faces) -> np.ndarray:
+    """Places of the faces in front of the camera, in its field of view and turned to it."""
+    depth = points[..., 2]
+    nearest, farthest = depth.min(1), depth.max(1)
+    side = points[..., 0] / np.maximum(depth, NEAR)
+    limit = 0.75 / FOCAL
+    seen = (farthest > NEAR) & (nearest < FAR) & (side.min(1) < limit) & (side.max(1) > -limit)
+    turned = np.einsum("fc,fc->f", _normals(points), points[:, 0]) < 0
+    return np.flatnonzero(seen & (turned | ~faces.solid))
+
+
+def _outlines(points: np.ndarray, height: int, width: int) -> list[np.ndarray]:
+    """Image outlines in fixed-point pixels, cut off at the near plane."""
+    cut = np.flatnonzero(points[..., 2].min(1) < NEAR)
+    safe = np.maximum(points[..., 2], NEAR)
+    image = _project(points, safe, height, width)
+    outlines = list(image)
+    for place in cut:
+        clipped = _clip_near(points[place])
+        outlines[place] = _project(clipped, clipped[:, 2], height, width)
+    return outlines
+
+
+def _project(points: np.ndarray, depth: np.ndarray, height: int, width: int) -> np.ndarray:
+    focal = FOCAL * width
+    image = np.empty((*points.shape[:-1], 2), np.float32)
+    image[..., 0] = width / 2 - 0.5 + focal * points[..., 0] / depth
+    image[..., 1] = HORIZON * height - 0.5 - focal * points[..., 1] / depth
+    return np.clip(np.rint(image * 2**SUBPIXEL_BITS), -(2**19), 2**19).astype(np.int32)
+
+
+def _clip_near(polygon: np.ndarray) -> np.ndarray:
+    """The part of one convex polygon beyond the near plane."""
+    following = np.roll(polygon, -1, axis=0)
+    kept: list[np.ndarray] = []
+    for here, there in zip(polygon, following, strict=True):
+        if here[2] >= NEAR:
+            kept.append(here)
+        if (here[2] >= NEAR) != (there[2] >= NEAR):
+            share = (NEAR - here[2]) / (there[2] - here[2])
+            kept.append(here + share * (there - here))
+    clipped = np.array(kept, np.float32)
+    clipped[:, 2] = np.maximum(clipped[:, 2], NEAR)
+    return clipped
+
+
+def _inverse_depth(painted: np.ndarray, points: np.ndarray, rays: np.ndarray) -> np.ndarray:
+    """1 / depth along each pixel's ray on its face's plane, kept within the face where a ray grazes its edge."""
+    normals = _normals(points)
+    distance = np.einsum("fc,fc->f", normals, points[:, 0])
+    edge_on = np.abs(distance) < 1e-9
+    planes = normals / np.where(edge_on, 1.0, distance)[:, None]
+    depth = np.maximum(points[..., 2], NEAR)
+    low, high = 1 / depth.max(1), 1 / depth.min(1)
+    where = np.flatnonzero(painted.ravel() >= 0)
+    place = painted.ravel()[where]
+    inverse = np.einsum("pc,pc->p", planes[place], rays.reshape(-1, 3)[where])
+    out = np.zeros(painted.size, np.float32)
+    out[where] = np.clip(inverse, low[place], high[place])
+    return out.reshape(painted.shape)

@@ -1,0 +1,51 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+from robustseg.data.world import WorldFrames, make_world
+from robustseg.labels import LabelClass
+from robustseg.modalities import Modality
+from robustseg.recipe import Data
+
+
+def test_files_hold_what_the_dataset_holds(tmp_path: Path):
+    out = tmp_path / "world"
+    calls = []
+    make_world(out, train=3, val=2, seed=1, size=(48, 64), progress=lambda done, total: calls.append((done, total)))
+    assert calls[-1] == (5, 5)
+    frames = WorldFrames("val", 2, 1, (48, 64))
+    for sample in (frames[0], frames[1]):
+        for place, modality in enumerate(frames.modalities):
+            image = cv2.imread(str(out / modality.name / "val" / f"{sample.name}.png"), cv2.IMREAD_UNCHANGED)
+            assert (image[..., ::-1].transpose(2, 0, 1) == sample.images[place].numpy()).all()
+        labels = cv2.imread(str(out / "labels" / "val" / f"{sample.name}.png"), cv2.IMREAD_UNCHANGED)
+        assert (labels == sample.labels.numpy()).all()
+    assert len((out / "conditions.csv").read_text().splitlines()) == 6
+    sheet = cv2.imread(str(out / "contact_sheet.png"))
+    assert sheet.shape[0] > 500
+    assert np.unique(sheet).size > 100
+
+
+def test_the_recipe_names_the_worlds_sensors_and_classes(tmp_path: Path):
+    out = tmp_path / "world"
+    make_world(out, train=1, val=1, size=(24, 32))
+    written = yaml.safe_load((out / "recipe.yaml").read_text())
+    frames = WorldFrames("train", 1, 0)
+    entries = written["data"].pop("modalities")
+    triples = ("mean", "std")
+    modalities = tuple(Modality(**{k: tuple(v) if k in triples else v for k, v in entry.items()}) for entry in entries)
+    assert modalities == frames.modalities
+    classes = [LabelClass(entry["name"], tuple(entry["color"])) for entry in written["data"].pop("classes")]
+    assert tuple(classes) == frames.classes
+    data = Data(**written["data"])
+    assert Path(data.root) == out
+    assert tuple(data.size) == (24, 32)
+
+
+def test_a_full_folder_is_not_written_over(tmp_path: Path):
+    (tmp_path / "precious").write_text("mine")
+    with pytest.raises(FileExistsError, match="not empty"):
+        make_world(tmp_path, train=1, val=1)
