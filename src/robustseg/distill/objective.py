@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -21,6 +21,7 @@ from robustseg.distill.representation import rrm
 from robustseg.recipe import Distill
 
 
+@runtime_checkable
 class Prediction(Protocol):
     """What the losses read of a model's output."""
 

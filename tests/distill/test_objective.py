@@ -1,0 +1,91 @@
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import Tensor
+
+from robustseg.distill import Objective, gradient_shares, hpdm, logit_kl, ohem_cross_entropy, rrm
+from robustseg.recipe import Distill
+
+
+@dataclass
+class Prediction:
+    logits: Tensor
+    maps: list[Tensor]
+
+
+@pytest.fixture
+def arguments(case):
+    draw = torch.Generator().manual_seed(0)
+    student, teacher = (torch.randn(3, 6, 16, 24, generator=draw, dtype=torch.float64) for _ in range(2))
+    return {
+        "student": Prediction(student.requires_grad_(), case.student),
+        "teacher": Prediction(teacher.requires_grad_(), case.teacher),
+        "labels": case.labels,
+        "present": case.present,
+        "teacher_present": case.teacher_present,
+        "permutation": case.permutation,
+    }
+
+
+def test_every_loss_as_alone(case, arguments):
+    recipe = Distill(cross_entropy=1.0, logit_kl=50.0, hpdm=0.5, rrm=0.25, ohem_threshold=0.3, ohem_min_kept=0.5)
+    objective = Objective(recipe, num_classes=6)
+    losses = objective(**arguments)
+    student, teacher = arguments["student"], arguments["teacher"]
+    expected = {
+        "cross_entropy": ohem_cross_entropy(student.logits, case.labels, threshold=0.3, min_kept=0.5),
+        "logit_kl": logit_kl(student=student.logits, teacher=teacher.logits),
+        "hpdm": hpdm(**case.all()),
+        "rrm": rrm(**case.maps()),
+    }
+    assert losses.keys() == expected.keys()
+    assert all(torch.equal(losses[name], expected[name]) for name in expected)
+    assert objective.weights == {"cross_entropy": 1.0, "logit_kl": 50.0, "hpdm": 0.5, "rrm": 0.25}
+    by_hand = sum(weight * losses[name].item() for name, weight in objective.weights.items())
+    assert objective.total(losses).item() == pytest.approx(by_hand)
+
+
+def test_gradient_reaches_the_student_only(case, arguments):
+    objective = Objective(Distill(), num_classes=6)
+    objective.total(objective(**arguments)).backward()
+    assert arguments["student"].logits.grad is not None
+    assert all(maps.grad is not None for maps in case.student)
+    assert arguments["teacher"].logits.grad is None
+    assert all(maps.grad is None for maps in case.teacher)
+
+
+def test_terms_without_weight_are_not_computed(arguments):
+    objective = Objective(Distill(logit_kl=0.0, hpdm=0.0, rrm=0.0), num_classes=6)
+    without = {side: Prediction(arguments[side].logits, maps=[]) for side in ("student", "teacher")}  # nothing to read
+    assert objective(**{**arguments, **without}).keys() == {"cross_entropy"} == objective.weights.keys()
+
+
+def test_released_forms_and_same_modality(case, arguments):
+    recipe = Distill(hpdm_form="released", rrm_form="released", hybrid=False)
+    losses = Objective(recipe, num_classes=6)(**arguments, generator=torch.Generator().manual_seed(7))
+    same = {**case.all(), "permutation": None}
+    assert torch.equal(losses["hpdm"], hpdm(**same, form="released"))
+    noise = torch.Generator().manual_seed(7)
+    assert torch.equal(losses["rrm"], rrm(**case.maps(), form="released", generator=noise))
+
+
+def test_shares_of_the_gradient():
+    x = torch.tensor([1.0, 2.0], requires_grad=True)
+    unused = torch.zeros(3, requires_grad=True)
+    losses = {"a": x[0] * 3, "b": x[1] * 2, "constant": torch.tensor(1.0)}
+    shares = gradient_shares(losses, {"a": 1.0, "b": 4.5, "constant": 1.0}, [x, unused])
+    assert shares == pytest.approx({"a": 0.25, "b": 0.75, "constant": 0.0})
+    sum(losses.values()).backward()  # the graph is still there
+    assert gradient_shares({"constant": torch.tensor(1.0)}, {"constant": 1.0}, [x]) == {"constant": 0.0}
+
+
+@pytest.mark.parametrize("weights", [{"rrm": -1.0}, {"hpdm": float("nan")}])
+def test_negative_weights(weights):
+    with pytest.raises(ValueError, match=next(iter(weights))):
+        Objective(Distill(**weights), num_classes=6)
+
+
+def test_no_weight_at_all():
+    with pytest.raises(ValueError, match="every loss has weight 0"):
+        Objective(Distill(cross_entropy=0.0, logit_kl=0.0, hpdm=0.0, rrm=0.0), num_classes=6)
