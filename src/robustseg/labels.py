@@ -41,7 +41,7 @@ def label_table(classes: Sequence[LabelClass], ignore_ids: Sequence[int] = (IGNO
     """File id -> train id for every known id.
 
     Raises:
-        ValueError: An id is given to two classes, or to a class and to `ignore_ids`.
+        ValueError: An id is given to two classes, or to a class and to `ignore_ids`, or has more than 16 bits.
 
     Example:
         >>> label_table([LabelClass("road", (1, 2, 3), ids=(7, 8)), LabelClass("car", (4, 5, 6), ids=(1,))])
@@ -49,6 +49,8 @@ def label_table(classes: Sequence[LabelClass], ignore_ids: Sequence[int] = (IGNO
     """
     if not 1 <= len(classes) <= MAX_CLASSES:
         raise ValueError(f"between 1 and {MAX_CLASSES} classes are needed, got {len(classes)}")
+    if any(abs(file_id) > 65535 for file_id in ignore_ids):
+        raise ValueError(f"ignore_ids {tuple(ignore_ids)} must lie in -65535..65535")
     table = dict.fromkeys(ignore_ids, IGNORE)
     for train_id, entry in enumerate(classes):
         for file_id in entry.ids or (train_id,):

@@ -78,8 +78,8 @@ def test_one_bit_image(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["image.png", "deep.png", "image.jpg", "image.tif", "float.tif", "a.npy", "a.npz"])
 @pytest.mark.parametrize("share", [0.0, 0.05, 0.5, 0.9])
-@pytest.mark.filterwarnings("ignore::UserWarning")
-def test_truncated_files_are_named(tmp_path: Path, name: str, share: float) -> None:
+@pytest.mark.filterwarnings("error")
+def test_truncated_files_are_named(tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str, share: float) -> None:
     large = DRAW.integers(0, 65536, (40, 50, 3), dtype=np.uint16)
     path = tmp_path / name
     if name.endswith("npy"):
@@ -92,6 +92,7 @@ def test_truncated_files_are_named(tmp_path: Path, name: str, share: float) -> N
     path.write_bytes(whole[: int(share * len(whole))])
     with pytest.raises(ValueError, match=f"{name} cannot be read: ."):
         read_image(path)
+    assert capfd.readouterr() == ("", "")  # decoders keep quiet
 
 
 def test_missing_folder_and_foreign_files(tmp_path: Path) -> None:
@@ -128,7 +129,7 @@ def png_header(height: int, width: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + body + struct.pack(">I", zlib.crc32(body))
 
 
-@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("side", [9000, 10_000, 60_000])
 def test_bombs_are_refused_from_their_header(tmp_path: Path, side: int) -> None:
     (tmp_path / "bomb.png").write_bytes(png_header(side, side) + struct.pack(">I", 9) + b"IDAT" + b"x" * 13)
@@ -172,6 +173,13 @@ def test_labels(tmp_path: Path) -> None:
     assert labels.tolist() == [[0, 1], [0, 255]]
     with pytest.raises(ValueError, match=r"labels\.png: unknown label ids \[1, 300\]"):
         read_labels(path, {7: 0, 255: 255})
+
+
+def test_negative_ids_can_be_ignored(tmp_path: Path) -> None:
+    np.save(tmp_path / "labels.npy", np.array([[0, -1, 4]]))
+    assert read_labels(tmp_path / "labels.npy", {-1: 255, 0: 0, 4: 1}).tolist() == [[0, 255, 1]]
+    with pytest.raises(ValueError, match=r"unknown label ids \[4\]"):
+        read_labels(tmp_path / "labels.npy", {-1: 255, 0: 0, 5: 1})
 
 
 @pytest.mark.parametrize("value", [-1, 65536, 70000])

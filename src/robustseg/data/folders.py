@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -120,7 +120,7 @@ class FolderFrames:
         _check_missing(self.frames, allowed=missing == "allow")
 
     @classmethod
-    def from_recipe(cls, data: Data, split: str, *, need_labels: bool = True) -> Self:
+    def from_recipe(cls, data: Data, split: str, *, need_labels: bool = True) -> FolderFrames:
         """The frames a recipe of kind "folders" describes; without labels if they are not needed (prediction)."""
         return cls(
             Path(data.root),

@@ -7,8 +7,10 @@ stands in its first bytes; its name does not matter. Letters: `H W` size, `C` ch
 from __future__ import annotations
 
 import math
+import warnings
 import zipfile
 from collections.abc import Mapping
+from io import BufferedIOBase
 from pathlib import Path
 from typing import IO
 
@@ -42,7 +44,8 @@ def read_image(path: Path, *, indices: bool = False, max_pixels: int = MAX_PIXEL
         ValueError: It cannot be read: damaged, too large, or of no known format.
     """
     try:
-        with path.open("rb") as stream:
+        with path.open("rb") as stream, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Pillow, about files that are refused here
             return _read(stream, path, indices, max_pixels)
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} does not exist") from None
@@ -102,10 +105,13 @@ def train_ids(ids: Integer[np.ndarray, "H W"], table: dict[int, int]) -> Int64[n
     Raises:
         ValueError: `table` does not know an id.
     """
-    lookup = np.full(65537, -1, np.int64)
-    lookup[list(table)] = list(table.values())
-    found = lookup[ids if ids.dtype.itemsize < 4 else np.where((ids >= 0) & (ids < 65536), ids, 65536)]
-    if (found < 0).any():
+    lowest, highest = min(table), max(table)
+    lookup = np.full(highest - lowest + 1, -1, np.int64)
+    lookup[np.array(list(table)) - lowest] = list(table.values())
+    wide = ids.astype(np.int64)
+    known = wide.min() >= lowest and wide.max() <= highest
+    found = lookup[wide - lowest] if known else None
+    if found is None or found.min() < 0:
         raise ValueError(f"unknown label ids {unknown_ids(ids, table)}; give them to a class or to `ignore_ids`")
     return found
 
@@ -143,6 +149,7 @@ def _read_pillow(stream: IO[bytes], path: Path, start: bytes, indices: bool, max
     with Image.open(stream, formats=("PNG", "JPEG")) as image:
         _check_size(image.height, image.width, max_pixels)
         if image.format == "PNG" and start[24] == 16 and start[25] != 0:
+            image.verify()  # chunks and checksums; OpenCV would complain of damage by printing, too
             return _read_opencv(path)  # Pillow keeps only the high byte of 16-bit colour
         if image.mode in ("P", "1") and not indices:
             image = image.convert("RGB" if image.mode == "P" else "L")
@@ -153,7 +160,11 @@ def _read_pillow(stream: IO[bytes], path: Path, start: bytes, indices: bool, max
 
 
 def _read_opencv(path: Path) -> np.ndarray:
-    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    loudness = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # the error raised here says it all
+    try:
+        image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    finally:
+        cv2.utils.logging.setLogLevel(loudness)
     if image is None:
         raise ValueError("damaged, or a variant of its format that OpenCV does not know")
     if image.ndim == 2:
@@ -162,7 +173,7 @@ def _read_opencv(path: Path) -> np.ndarray:
     return cv2.cvtColor(image, order) if image.dtype != np.float64 else image[..., [2, 1, 0, 3][: image.shape[2]]]
 
 
-def _read_npy(stream: IO[bytes], max_pixels: int) -> np.ndarray:
+def _read_npy(stream: IO[bytes] | BufferedIOBase, max_pixels: int) -> np.ndarray:
     old = np.lib.format.read_magic(stream) == (1, 0)
     read_header = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
     shape, _, dtype = read_header(stream)
@@ -193,7 +204,10 @@ def _tiff_size(stream: IO[bytes]) -> tuple[int, int]:
     directory = TiffImagePlugin.ImageFileDirectory_v2(start)
     stream.seek(directory.next)
     directory.load(stream)
-    return directory[TiffImagePlugin.IMAGELENGTH], directory[TiffImagePlugin.IMAGEWIDTH]
+    height, width = directory.get(TiffImagePlugin.IMAGELENGTH), directory.get(TiffImagePlugin.IMAGEWIDTH)
+    if height is None or width is None:
+        raise ValueError("its header does not say how large it is")
+    return height, width
 
 
 def _check_size(height: int, width: int, max_pixels: int) -> None:
