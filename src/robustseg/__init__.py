@@ -1,21 +1,15 @@
-"""RobustSeg: multi-modal semantic segmentation that survives missing, degraded and noisy sensors."""
+"""RobustSeg: multi-modal semantic segmentation that survives missing, degraded and noisy sensors.
 
-from __future__ import annotations
+import robustseg as rs
 
-from typing import TYPE_CHECKING, Any
+model = rs.load("runs/world/student")
+out = rs.Predictor(model)({"rgb": rgb, "lidar": lidar})
+result = rs.evaluate(model, frames)
+"""
 
-if TYPE_CHECKING:
-    from robustseg.build import load
+from robustseg.build import load
+from robustseg.deploy import Prediction, Predictor
+from robustseg.robustness import Evaluation, evaluate
+from robustseg.version import __version__
 
-__version__ = "0.1.0"
-__all__ = ["load"]
-
-
-def __getattr__(name: str) -> Any:
-    """Imports a public name when it is first used, so that `robustseg --help` need not wait for torch."""
-    match name:
-        case "load":
-            from robustseg.build import load
-
-            return load
-    raise AttributeError(f"module 'robustseg' has no attribute {name!r}")
+__all__ = ["Evaluation", "Prediction", "Predictor", "__version__", "evaluate", "load"]

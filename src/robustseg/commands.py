@@ -5,22 +5,13 @@ Heavy parts are imported where they are used, so that `--help` answers at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 from rich.console import Console
-from rich.progress import Progress, track
 
+from robustseg.progress import progress_bar, tracked
 from robustseg.recipe import Backbone, Recipe
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from robustseg.data.sample import Frames
-    from robustseg.robustness import Evaluation
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -66,8 +57,8 @@ def evaluate(
         batch_size: Frames encoded at a time.
         device: Where to compute: cpu, cuda, cuda:1.
     """
-    from robustseg.frames import evaluation_frames
     from robustseg.report import tables
+    from robustseg.scoring import evaluate_folder, evaluation_frames
 
     frames, split = evaluation_frames(model, recipe_file=recipe_file, root=root, split=split)
     results = {}
@@ -82,26 +73,6 @@ def evaluate(
     for grid in [*shown, tables.condition_table(last), tables.worth_table(last)]:
         if grid.rows:
             console.print(tables.terminal(grid))
-
-
-def evaluate_folder(
-    folder: Path,
-    frames: Frames,
-    *,
-    split: str,
-    subsets: Literal["auto", "all", "few"] = "auto",
-    batch_size: int = 8,
-    device: str = "cpu",
-) -> Evaluation:
-    """Scores a model folder, with a progress bar; a model that was selected on this split is marked."""
-    from robustseg.build import load
-    from robustseg.frames import selection_note
-    from robustseg.robustness import evaluate as score
-
-    model = load(folder, device=device)
-    with progress(f"evaluating {folder}") as report:
-        result = score(model, frames, split=split, subsets=subsets, batch_size=batch_size, progress=report)
-    return replace(result, model=folder.name, note=selection_note(folder, split))
 
 
 def predict(
@@ -131,7 +102,7 @@ def predict(
 
     segmenter = load(model, device=device)
     frames = prediction_frames(segmenter.card, folder, split)
-    with progress(f"segmenting {folder}") as report:
+    with progress_bar(f"segmenting {folder}") as report:
         records = predict_folder(segmenter, frames, out, only=_names(only), without=_names(without), progress=report)
     lacking = sum(bool(record["without"]) for record in records)
     console.print(f"{len(records)} frames: {out}" + (f"; {lacking} of them without some sensor" if lacking else ""))
@@ -173,7 +144,7 @@ def make_world(
     """
     from robustseg.data import world
 
-    with progress(f"rendering {out}") as report:
+    with progress_bar(f"rendering {out}") as report:
         world.make_world(out, train=train, val=val, seed=seed, size=size, progress=report)
     console.print(f"{train + val} frames: {out}\ncontact sheet: {out / 'contact_sheet.png'}")
 
@@ -192,7 +163,7 @@ def check_data(recipe: Recipe) -> None:
 
     bad = 0
     for split in dict.fromkeys((recipe.data.train, recipe.data.val)):
-        result = check_frames(recipe.data, split, progress=_tracked(f"reading {split}"))
+        result = check_frames(recipe.data, split, progress=tracked(f"reading {split}"))
         for line in check_lines(result):
             console.print(line, markup=False, soft_wrap=True)
         bad += len(result.errors)
@@ -213,7 +184,7 @@ def show_stats(recipe: Recipe, *, limit: int = 0) -> None:
     from robustseg.report.tables import terminal
 
     frames = open_frames(recipe.data, recipe.data.train)
-    found = data_statistics(frames, limit=limit or None, progress=_tracked(f"reading {recipe.data.train}"))
+    found = data_statistics(frames, limit=limit or None, progress=tracked(f"reading {recipe.data.train}"))
     for grid in (modality_table(found, frames.modalities), class_table(found, frames.classes)):
         console.print(terminal(grid, decimals=2))
 
@@ -238,16 +209,3 @@ def demo(
 
 def _names(text: str) -> list[str] | None:
     return [name.strip() for name in text.split(",")] if text else None
-
-
-def _tracked(text: str) -> Callable[[Sequence[Any]], Iterable[Any]]:
-    """Shows how far an iteration is."""
-    return lambda entries: track(entries, text, console=Console(stderr=True))
-
-
-@contextmanager
-def progress(text: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar, driven by a function of (done, all)."""
-    with Progress(console=Console(stderr=True)) as bar:
-        task = bar.add_task(text, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

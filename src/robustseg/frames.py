@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,9 +13,6 @@ from robustseg.data.sample import Frames
 from robustseg.data.world import WorldFrames
 from robustseg.models.card import ModelCard
 from robustseg.recipe import Data
-from robustseg.recipe_file import read_recipe
-
-RECIPE_FILE = "recipe.yaml"
 
 
 def open_frames(data: Data, split: str) -> Frames:
@@ -49,33 +46,6 @@ def fingerprint(data: Data, split: str) -> str:
         paths += [frame.labels] if frame.labels else []
         lines += [f"{path.relative_to(root).as_posix()} {path.stat().st_size}" for path in paths]
     return _hash("\n".join(lines))
-
-
-def evaluation_frames(model: Path, *, recipe_file: Path | None, root: str, split: str) -> tuple[Frames, str]:
-    """The frames to score a model on, and their split: by default those that its recipe reports.
-
-    Raises:
-        FileNotFoundError: No recipe lies beside the model and none is given, or data are missing.
-    """
-    path = recipe_file or model / RECIPE_FILE
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no {path}: name a recipe whose data to use with --recipe_file")
-    data = read_recipe(path).data
-    data = replace(data, root=root or data.root)
-    split = split or data.val
-    return open_frames(data, split), split
-
-
-def selection_note(model: Path, split: str) -> str:
-    """What a reader of this model's scores on `split` must know; empty = nothing."""
-    record = model / "training.json"
-    if not record.is_file():
-        return ""
-    try:
-        chosen_on = json.loads(record.read_text(encoding="utf-8")).get("split")
-    except (ValueError, AttributeError) as error:
-        raise ValueError(f"{record} is damaged") from error
-    return f"selected on this very split ({split}), as published numbers are" if chosen_on == split else ""
 
 
 def prediction_frames(card: ModelCard, folder: Path, split: str) -> FolderFrames:

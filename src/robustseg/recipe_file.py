@@ -13,6 +13,7 @@ from jsonargparse import ArgumentError, ArgumentParser
 from robustseg.files import write_text
 from robustseg.recipe import Recipe
 
+RECIPE_FILE = "recipe.yaml"
 MAX_BYTES = 1 << 20
 
 

@@ -28,8 +28,8 @@ def modality_table(statistics: Statistics, modalities: Sequence[Modality]) -> Gr
     """Mean and standard deviation of each modality's channels, ready to be copied into a recipe."""
     moments = statistics.moments
     rows = tuple(
-        (modality.name, int(moments.frames[place]), _triple(moments.mean[place].tolist()), _triple(moments.std[place].tolist()))
-        for place, modality in enumerate(modalities)
+        (modality.name, int(frames), _triple(mean.tolist()), _triple(std.tolist()))
+        for modality, frames, mean, std in zip(modalities, moments.frames, moments.mean, moments.std, strict=True)
     )
     return Grid("modalities", ("modality", "frames", "mean", "std"), rows, caption="In each modality's unit.")
 

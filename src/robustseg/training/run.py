@@ -22,12 +22,13 @@ from robustseg.data.stats import measured
 from robustseg.distill.objective import Objective
 from robustseg.failures import evaluation_subsets
 from robustseg.files import write_text
-from robustseg.frames import RECIPE_FILE, fingerprint, open_frames
+from robustseg.frames import fingerprint, open_frames
 from robustseg.models.card import RANDOM_ORIGIN, ModelCard
 from robustseg.models.segmenter import Segmenter
 from robustseg.models.weights import save_model
 from robustseg.recipe import Machine, Recipe
-from robustseg.recipe_file import differences, plain, write_recipe
+from robustseg.recipe_file import RECIPE_FILE, differences, plain, write_recipe
+from robustseg.scoring import SUMMARY_FILE
 from robustseg.training.batches import TrainingFrames
 from robustseg.training.checkpoint import remove_checkpoints
 from robustseg.training.fit import BEST, Running, Stage, fit
@@ -38,7 +39,6 @@ from robustseg.training.teacher import TeacherStep
 
 MEASURED_FRAMES = 200
 IDENTITY = "trained_from.json"
-SUMMARY = "training.json"
 
 
 def train(recipe: Recipe, *, restart: bool = False) -> Path:
@@ -122,7 +122,7 @@ def is_done(folder: Path, identity: dict[str, Any]) -> bool:
             f"{folder} was made from something else ({shown}): give this run another --name, "
             "put the recipe back, or start over with --restart true"
         )
-    return (folder / SUMMARY).exists()
+    return (folder / SUMMARY_FILE).exists()
 
 
 def _launch(recipe: Recipe, name: str, identity: dict[str, Any]) -> None:
@@ -248,7 +248,7 @@ def _finish(recipe: Recipe, stage: Stage, running: Running, frames: Frames) -> N
         "epochs": stage.schedule.epochs,
         "scores": running.scores,
     }
-    write_text(stage.folder / SUMMARY, json.dumps(summary, indent=1))
+    write_text(stage.folder / SUMMARY_FILE, json.dumps(summary, indent=1))
     write_recipe(stage.folder / RECIPE_FILE, recipe)
     remove_checkpoints(stage.folder)
     (stage.folder / BEST).unlink()
