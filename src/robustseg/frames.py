@@ -54,9 +54,14 @@ def prediction_frames(card: ModelCard, folder: Path, split: str) -> FolderFrames
     Raises:
         FileNotFoundError: No file matches the modalities' patterns.
     """
-    return FolderFrames(
-        folder, split, modalities=card.modalities, classes=card.classes, missing="allow", resize=card.resize
-    )
+    try:
+        return FolderFrames(
+            folder, split, modalities=card.modalities, classes=card.classes, missing="allow", resize=card.resize
+        )
+    except FileNotFoundError as error:
+        if split or not folder.is_dir():
+            raise
+        raise FileNotFoundError(f"{error}; if the frames lie in a split's folders, name it with --split") from error
 
 
 @lru_cache(maxsize=4)

@@ -5,11 +5,15 @@ Keys are exactly these fields; an unknown key is an error, and nothing in a file
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 
 from robustseg.labels import IGNORE, LabelClass
 from robustseg.modalities import Modality
+
+SMALLEST, LARGEST = 32, 16384
+"""The sides of images that the network takes."""
 
 Backbone = Literal["mit_nano", "mit_b0", "mit_b1", "mit_b2", "mit_b3", "mit_b4", "mit_b5"]
 Absence = Literal["remove", "zero"]
@@ -29,6 +33,9 @@ class World:
     val_frames: int = 200
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        require(self.train_frames >= 1 and self.val_frames >= 1, "train_frames and val_frames must be 1 or more", self)
+
 
 @dataclass(frozen=True)
 class Transforms:
@@ -47,6 +54,11 @@ class Transforms:
     quarter_turns: bool = False
     jitter: float = 0.2
     blur: float = 0.2
+
+    def __post_init__(self) -> None:
+        for name in ("flip", "jitter", "blur"):
+            require(0 <= getattr(self, name) <= 1, f"{name} is a probability", self)
+        require(0 < self.scale[0] <= self.scale[1] <= 16, "scale needs 0 < smallest <= largest <= 16", self)
 
 
 @dataclass(frozen=True)
@@ -84,6 +96,13 @@ class Data:
     world: World = field(default_factory=World)
     transforms: Transforms = field(default_factory=Transforms)
 
+    def __post_init__(self) -> None:
+        for size in (self.size, self.resize or self.size):
+            require(all(SMALLEST <= side <= LARGEST for side in size), f"size must lie in {SMALLEST}..{LARGEST}", size)
+        square = self.size[0] == self.size[1]
+        require(square or not self.transforms.quarter_turns, "quarter_turns needs a square size", self.size)
+        require(self.train != self.val, "train and val must be two splits", self.train)
+
 
 @dataclass(frozen=True)
 class Model:
@@ -104,6 +123,11 @@ class Model:
     dropout: float = 0.1
     drop_path: float = 0.1
     encoder_weights: str = ""
+
+    def __post_init__(self) -> None:
+        require(1 <= self.width <= 4096, "width must lie in 1..4096", self.width)
+        for name in ("dropout", "drop_path"):
+            require(0 <= getattr(self, name) < 1, f"{name} is a rate below 1", self)
 
 
 @dataclass(frozen=True)
@@ -135,6 +159,14 @@ class Schedule:
     clip: float = 1.0
     ema: float = 0.0
     validate_every: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "accumulate", "validate_every"):
+            require(getattr(self, name) >= 1, f"{name} must be 1 or more", getattr(self, name))
+        require(0 < self.lr < 100, "lr must be above 0", self.lr)
+        for name in ("weight_decay", "warmup_epochs", "warmup_ratio", "power", "clip"):
+            require(getattr(self, name) >= 0, f"{name} must be 0 or more", getattr(self, name))
+        require(0 <= self.ema < 1, "ema is a decay below 1", self.ema)
 
 
 @dataclass(frozen=True)
@@ -188,6 +220,12 @@ class Machine:
     checkpoint_every: int = 0
     log_every: int = 20
 
+    def __post_init__(self) -> None:
+        for name in ("devices", "nodes", "log_every"):
+            require(getattr(self, name) >= 1, f"{name} must be 1 or more", getattr(self, name))
+        for name in ("workers", "checkpoint_every"):
+            require(getattr(self, name) >= 0, f"{name} must be 0 or more", getattr(self, name))
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -219,3 +257,14 @@ class Recipe:
     holdout: float = 0.1
     machine: Machine = field(default_factory=Machine)
     out: str = "runs"
+
+    def __post_init__(self) -> None:
+        require(bool(re.fullmatch(r"[\w][\w.-]*", self.name)), "name must be one folder's name", self.name)
+        require(0 < self.holdout < 1, "holdout is a fraction between 0 and 1", self.holdout)
+        require(0 <= self.seed < 2**63, "seed must be 0 or more", self.seed)
+
+
+def require(condition: bool, message: str, value: object) -> None:
+    """Raises ValueError with `message` and the offending `value` unless `condition` holds."""
+    if not condition:
+        raise ValueError(f"{message}, got {value}")

@@ -1,0 +1,136 @@
+"""The command line on a tiny world and tiny folders, and what it answers to bad input."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from robustseg.cli import COMMANDS, main
+
+TINY = [
+    "--data.size=[32,64]",
+    "--data.world.train_frames=10",
+    "--data.world.val_frames=5",
+    "--model.width=16",
+    "--teacher.epochs=1",
+    "--student.epochs=1",
+    "--teacher.batch_size=4",
+    "--student.batch_size=4",
+    "--machine.accelerator=cpu",
+]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A trained tiny world: the folder of its run."""
+    out = tmp_path_factory.mktemp("runs")
+    recipe = out / "tiny.yaml"
+    recipe.write_text("name: tiny\n")
+    assert main(["train", str(recipe), *TINY, f"--out={out}"]) == 0
+    return out / "tiny"
+
+
+@pytest.mark.parametrize("words", [[], ["--help"], *([*name.split(), "--help"] for name in COMMANDS)])
+def test_help_teaches(words, capsys):
+    try:
+        status = main(words)
+    except SystemExit as stop:
+        status = stop.code
+    assert status == 0
+    assert "usage: robustseg" in capsys.readouterr().out
+
+
+def test_train_leaves_two_model_folders(run):
+    for stage in ("teacher", "student"):
+        names = {path.name for path in (run / stage).iterdir()}
+        assert {"model.safetensors", "model.json", "recipe.yaml", "log.csv", "training.json"} <= names
+        assert not any(name.startswith("checkpoint") for name in names)
+
+
+def test_evaluate_counts_every_subset(run, capsys):
+    assert main(["evaluate", str(run / "student"), "--against", str(run / "teacher")]) == 0
+    assert "rgb+depth+event+lidar" in capsys.readouterr().out
+    folder = run / "student" / "evaluation" / "val"
+    assert json.loads((folder / "evaluation.json").read_text())
+    assert len((folder / "evaluation.csv").read_text().splitlines()) > 15
+    assert np.load(folder / "counts.npz", allow_pickle=False)["counts"].shape[:2] == (5, 15)
+
+
+def test_predict_on_written_frames(run, tmp_path, capsys):
+    world = tmp_path / "world"
+    assert main(["data", "make-world", str(world), "--train=2", "--val=3", "--size=[32,64]"]) == 0
+    next((world / "lidar" / "val").iterdir()).unlink()
+    out = tmp_path / "out"
+    command = ["predict", str(run / "student"), str(world), "--split=val", "--without=rgb", f"--out={out}"]
+    assert main(command) == 0
+    assert "without" in capsys.readouterr().out
+    assert len(list((out / "labels").glob("*.png"))) == 3
+
+
+def test_written_world_trains_as_folders(tmp_path):
+    world = tmp_path / "world"
+    assert main(["data", "make-world", str(world), "--train=8", "--val=2", "--size=[32,64]"]) == 0
+    assert main(["data", "check", str(world / "recipe.yaml")]) == 0
+    assert main(["data", "stats", str(world / "recipe.yaml")]) == 0
+    assert main(["train", str(world / "recipe.yaml"), *TINY, f"--out={tmp_path}", "--data.root", str(world)]) == 0
+
+
+def test_a_finished_teacher_is_used_again(run, capsys):
+    recipe = run.parent / "tiny.yaml"
+    stamp = (run / "teacher" / "model.safetensors").stat().st_mtime_ns
+    assert main(["train", str(recipe), *TINY, f"--out={run.parent}"]) == 0
+    assert (run / "teacher" / "model.safetensors").stat().st_mtime_ns == stamp
+    assert main(["train", str(recipe), *TINY, f"--out={run.parent}", "--teacher.lr=0.5"]) == 1
+    assert "teacher.lr: 0.001 -> 0.5" in capsys.readouterr().err
+
+
+def bad_commands(run, tmp_path):
+    """Ten and more kinds of bad input."""
+    broken = tmp_path / "broken.pth"
+    broken.write_bytes(b"PK\x03\x04 not a checkpoint")
+    torch.save({"encoder.bogus": torch.zeros(3)}, tmp_path / "other.pth")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "bad.yaml").write_text("teacher: {epochz: 3}\n")
+    folders = "data: {kind: folders, modalities: [{name: rgb}], classes: [{name: a, color: [1, 2, 3]}]}\n"
+    (tmp_path / "folders.yaml").write_text(folders)
+    damaged = tmp_path / "damaged"
+    damaged.mkdir()
+    for name in ("model.json", "recipe.yaml"):
+        (damaged / name).write_bytes((run / "student" / name).read_bytes())
+    (damaged / "model.safetensors").write_bytes((run / "student" / "model.safetensors").read_bytes()[:1000])
+    for split in ("train", "val"):
+        for modality in ("rgb", "labels"):
+            (tmp_path / "data" / modality / split).mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / "data" / "rgb" / split / "a.png"), np.zeros((40, 40, 3), np.uint8))
+        cv2.imwrite(str(tmp_path / "data" / "labels" / split / "a.png"), np.full((40, 50), 7, np.uint8))
+    convert = ["--backbone=mit_b0", "--classes=25", "--sensors=rgb,depth"]
+    student = str(run / "student")
+    return {
+        "there is no command": ["fly"],
+        "there is no recipe": ["train", str(tmp_path / "none.yaml")],
+        "epochz": ["train", str(tmp_path / "bad.yaml")],
+        "--data.root": ["train", str(tmp_path / "folders.yaml"), f"--out={tmp_path}"],
+        "is no folder": ["train", str(tmp_path / "folders.yaml"), "--data.root=/no/such", f"--out={tmp_path}"],
+        "is no model folder": ["evaluate", str(tmp_path / "empty"), f"--recipe_file={run / 'recipe.yaml'}"],
+        "SHA-256": ["evaluate", str(damaged)],
+        "sonar": ["predict", student, str(tmp_path / "data"), "--only=sonar", "--split=val"],
+        "no file": ["predict", student, str(tmp_path / "empty")],
+        "broken.pth": ["convert", str(broken), str(tmp_path / "out"), *convert],
+        "encoder.bogus": ["convert", str(tmp_path / "other.pth"), str(tmp_path / "out"), *convert],
+        "none.pth": ["convert", str(tmp_path / "none.pth"), str(tmp_path / "out"), *convert],
+        "not empty": ["data", "make-world", str(tmp_path / "data")],
+        "problems": ["data", "check", str(tmp_path / "folders.yaml"), f"--data.root={tmp_path / 'data'}"],
+        "splits": ["evaluate", student, "--split=test"],
+        "lower batch_size": ["train", str(run.parent / "tiny.yaml"), *TINY, "--teacher.batch_size=64", "--name=x"],
+    }
+
+
+def test_bad_input_gets_one_clear_line(run, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for said, words in bad_commands(run, tmp_path).items():
+        assert main(words) != 0, words
+        error = capsys.readouterr().err.strip().splitlines()[-1]
+        assert error.startswith("error: "), words
+        assert said in error, (words, error)
