@@ -1,11 +1,12 @@
 """What the losses ask of their inputs: labels and maps that fit, full precision, and which slots are compared.
 
-Shapes: B batch, M modalities, C channels, K classes, h w a stage's size, H W image size.
+Shapes: B batch, M modalities, N pairs of slots, C channels, K classes, h w a stage's size, H W image size.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -55,10 +56,51 @@ def nothing(maps: Maps) -> Float[Tensor, ""]:
     return torch.stack([full_precision(stage[:0]).sum() for stage in maps]).sum()
 
 
-def mean_over_pairs(values: Float[Tensor, "B M"], pair: Bool[Tensor, "B M"]) -> Float[Tensor, ""]:
-    """Each sample's mean over its pairs (0 if it has none), averaged over all samples.
+def same_slots(present: Bool[Tensor, "B M"]) -> Int64[Tensor, "B M"]:
+    """The order in which every slot is compared with the same slot."""
+    return torch.arange(present.shape[1], device=present.device).expand(present.shape)
 
-    Per sample first, so that a batch's loss is the mean of its parts' losses, whatever is absent in them.
+
+@dataclass(frozen=True)
+class Pairs:
+    """The slots that are compared: rows of maps that are flattened over B and M. Other rows are never read.
+
+    Attributes:
+        student: Rows of the student's maps.
+        teacher: The rows of the teacher's maps that teach them.
+        sample: The sample that they belong to.
+        complete: All student slots are there, in order.
+        samples: B.
     """
-    per_sample = torch.where(pair, values, 0).sum(1) / pair.sum(1).clamp(min=1)  # B
-    return per_sample.sum() / max(len(per_sample), 1)
+
+    student: Int64[Tensor, " N"]
+    teacher: Int64[Tensor, " N"]
+    sample: Int64[Tensor, " N"]
+    complete: bool
+    samples: int
+
+    def mean(self, values: Float[Tensor, " N"]) -> Float[Tensor, ""]:
+        """Each sample's mean over its pairs (0 if it has none), averaged over all samples.
+
+        Per sample first, so that a batch's loss is the mean of its parts' losses, whatever is absent in them.
+        """
+        count = torch.bincount(self.sample, minlength=self.samples)
+        return (values / count[self.sample]).sum() / max(self.samples, 1)
+
+
+def live_pairs(
+    present: Bool[Tensor, "B M"],
+    teacher_present: Bool[Tensor, "B M"] | None = None,
+    taught_by: Int64[Tensor, "B M"] | None = None,
+) -> Pairs:
+    """Pairs of a live student slot and the present teacher slot that `taught_by` (None = the same) names for it."""
+    taught_by = same_slots(present) if taught_by is None else taught_by
+    pair = present if teacher_present is None else present & teacher_present.gather(1, taught_by)
+    sample, slot = pair.nonzero(as_tuple=True)
+    first = sample * present.shape[1]
+    return Pairs(first + slot, first + taught_by[sample, slot], sample, len(sample) == pair.numel(), len(pair))
+
+
+def flat_rows(maps: Float[Tensor, "B M C h w"]) -> Float[Tensor, "BM h w C"]:
+    """One row per slot, channels last: a view, and the memory layout of transformer encoders."""
+    return maps.flatten(0, 1).permute(0, 2, 3, 1)

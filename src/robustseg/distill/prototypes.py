@@ -1,6 +1,6 @@
 """HPDM, hybrid prototype distillation: what a class looks like to one sensor is taught by another sensor.
 
-Shapes: B batch, M modalities, C channels of a stage, K classes, h w a stage's size, H W image size.
+Shapes: B batch, M modalities, N pairs of slots, C channels of a stage, K classes, h w a stage's size, H W image size.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ from torch import Tensor
 
 from robustseg.distill.inputs import (
     Maps,
+    Pairs,
     check_labels,
     check_maps,
+    flat_rows,
     full_precision,
-    mean_over_pairs,
+    live_pairs,
+    same_slots,
     without_autocast,
 )
 
@@ -99,13 +102,15 @@ def hpdm(
     check_labels(labels, num_classes)
     if len(labels) != len(present):
         raise ValueError(f"labels have {len(labels)} samples, the maps {len(present)}")
-    taught_by = _teacher_slots(permutation, present)
-    pair = present if teacher_present is None else present & teacher_present.gather(1, taught_by)
+    pairs = live_pairs(present, teacher_present, _teacher_slots(permutation, present))
+    compare = _paper_stage if form == "paper" else _released_stage
     with without_autocast(student[0]):
-        stages = [
-            _stage(own, other.detach(), labels, num_classes, pair, taught_by, matching if form == "paper" else None)
-            for own, other in zip(student, teacher, strict=True)
-        ]
+        stages = []
+        for own, other in zip(student, teacher, strict=True):
+            one_hot = one_hot_labels(labels, num_classes, (own.shape[-2], own.shape[-1]))
+            one_hot = one_hot.index_select(0, pairs.sample)  # N K hw
+            sums = _student_sums(own, one_hot, pairs), _teacher_sums(other.detach(), one_hot, pairs)
+            stages.append(compare(*sums, one_hot.sum(2), pairs, matching))
         return torch.stack(stages).mean() if form == "paper" else torch.stack(stages).sum()
 
 
@@ -131,18 +136,17 @@ def draw_permutation(
     return torch.empty_like(teachers).scatter_(1, students, teachers)
 
 
-def prototype_sums(
-    maps: Float[Tensor, "B M C h w"], labels: Int64[Tensor, "B H W"], num_classes: int
-) -> tuple[Float[Tensor, "B M K C"], Float[Tensor, "B K"]]:
-    """Sums of the features of each class's pixels, and how many pixels; labels are nearest-resized to the maps.
-
-    One matrix product of one-hot labels with features. It never mixes slots, so that garbage stays in its own.
-    """
-    maps = full_precision(maps)
-    small = nearest(labels, (maps.shape[-2], maps.shape[-1])).flatten(1)  # B hw
+def one_hot_labels(labels: Int64[Tensor, "B H W"], num_classes: int, size: tuple[int, int]) -> Float[Tensor, "B K hw"]:
+    """Nearest-resized to `size`; an ignored pixel is in no class."""
+    small = nearest(labels, size).flatten(1)
     classes = torch.arange(num_classes, device=labels.device)
-    one_hot = (small[:, None] == classes[:, None]).to(maps.dtype)  # B K hw; ignored pixels are in no class
-    return one_hot[:, None] @ maps.flatten(3).mT, one_hot.sum(2)
+    return (small[:, None] == classes[:, None]).float()
+
+
+def class_sums(rows: Float[Tensor, "N h w C"], one_hot: Float[Tensor, "N K hw"]) -> Float[Tensor, "N K C"]:
+    """Sums of the features of each class's pixels, as one matrix product per row."""
+    rows = full_precision(rows)
+    return one_hot.to(rows.dtype) @ rows.flatten(1, 2)
 
 
 def nearest(labels: Int64[Tensor, "B H W"], size: tuple[int, int]) -> Int64[Tensor, "B h w"]:
@@ -156,7 +160,7 @@ def nearest(labels: Int64[Tensor, "B H W"], size: tuple[int, int]) -> Int64[Tens
 def _teacher_slots(permutation: Int64[Tensor, "B M"] | None, present: Bool[Tensor, "B M"]) -> Int64[Tensor, "B M"]:
     modalities = present.shape[1]
     if permutation is None:
-        return torch.arange(modalities, device=present.device).expand(present.shape)
+        return same_slots(present)
     if permutation.shape != present.shape:
         raise ValueError(f"permutation must be {tuple(present.shape)}, got {tuple(permutation.shape)}")
     if bool(((permutation < 0) | (permutation >= modalities)).any()):
@@ -164,50 +168,67 @@ def _teacher_slots(permutation: Int64[Tensor, "B M"] | None, present: Bool[Tenso
     return permutation
 
 
-def _stage(
-    student: Float[Tensor, "B M C h w"],
-    teacher: Float[Tensor, "B M C h w"],
-    labels: Int64[Tensor, "B H W"],
-    num_classes: int,
-    pair: Bool[Tensor, "B M"],
-    taught_by: Int64[Tensor, "B M"],
-    matching: Matching | None,
+def _student_sums(
+    maps: Float[Tensor, "B M C h w"], one_hot: Float[Tensor, "N K hw"], pairs: Pairs
+) -> Float[Tensor, "N K C"]:
+    rows = flat_rows(maps)
+    return class_sums(rows if pairs.complete else rows.index_select(0, pairs.student), one_hot)
+
+
+def _teacher_sums(
+    maps: Float[Tensor, "B M C h w"], one_hot: Float[Tensor, "N K hw"], pairs: Pairs
+) -> Float[Tensor, "N K C"]:
+    """In the student's order: reordered late, as sums are smaller than maps, where all slots are needed."""
+    rows = flat_rows(maps)
+    if pairs.complete:
+        return class_sums(rows, one_hot)[pairs.teacher]
+    return class_sums(rows.index_select(0, pairs.teacher), one_hot)
+
+
+def _paper_stage(
+    student: Float[Tensor, "N K C"],
+    teacher: Float[Tensor, "N K C"],
+    count: Float[Tensor, "N K"],
+    pairs: Pairs,
+    matching: Matching,
 ) -> Float[Tensor, ""]:
-    """One stage's part; `matching` None = the released form."""
-    own, count = prototype_sums(student, labels, num_classes)
-    other, _ = prototype_sums(teacher, labels, num_classes)
-    other = other.gather(1, taught_by[..., None, None].expand_as(other))  # B M K C, in the student's order
-    divisor = count.clamp(min=1)[:, None, :, None] if matching else count.clamp(min=1).square()[:, None, :, None]
-    compared = pair[..., None, None]
-    # The sums are linear in the maps, so masking them here keeps garbage out of the gradient as well.
-    own, other = (torch.where(compared, sums / divisor, 0) for sums in (own, other))
-    if matching is None:
-        return released_kl(student=own, teacher=other).masked_fill(~pair, 0).sum() / max(len(pair), 1)
-    return mean_over_pairs(masked_kl(count > 0, matching, student=own, teacher=other), pair)
+    divisor = count.clamp(min=1)[..., None]
+    return pairs.mean(masked_kl(count > 0, matching, student=student / divisor, teacher=teacher / divisor))
+
+
+def _released_stage(
+    student: Float[Tensor, "N K C"],
+    teacher: Float[Tensor, "N K C"],
+    count: Float[Tensor, "N K"],
+    pairs: Pairs,
+    _: Matching,
+) -> Float[Tensor, ""]:
+    divisor = count.clamp(min=1).square()[..., None]
+    return released_kl(student=student / divisor, teacher=teacher / divisor).sum() / max(pairs.samples, 1)
 
 
 def masked_kl(
-    live: Bool[Tensor, "B K"],
+    live: Bool[Tensor, "N K"],
     matching: Matching,
     *,
-    student: Float[Tensor, "B M K C"],
-    teacher: Float[Tensor, "B M K C"],
-) -> Float[Tensor, "B M"]:
+    student: Float[Tensor, "N K C"],
+    teacher: Float[Tensor, "N K C"],
+) -> Float[Tensor, " N"]:
     """KL between prototypes of live classes, averaged over channels (axis "class") or live classes ("channel")."""
-    known = live[:, None, :, None]
-    axis = 2 if matching.axis == "class" else 3
-    lowest = torch.finfo(student.dtype).min  # exp() of it is 0, and a row of nothing else has no NaN
+    known = live[..., None]
+    axis = 1 if matching.axis == "class" else 2
+    lowest = torch.finfo(student.dtype).min  # exp() of it is 0, and a column of nothing else has no NaN
     log_student, log_teacher = (
         (prototypes / matching.temperature).masked_fill(~known, lowest).log_softmax(axis)
         for prototypes in (student, teacher)
     )
     first, second = (log_student, log_teacher) if matching.printed_order else (log_teacher, log_student)
-    total = (first.exp() * torch.where(known, first - second, 0)).sum((2, 3))  # B M
-    parts = student.shape[3] if matching.axis == "class" else live.sum(1).clamp(min=1)[:, None]
+    total = (first.exp() * torch.where(known, first - second, 0)).sum((1, 2))  # N
+    parts = student.shape[2] if matching.axis == "class" else live.sum(1).clamp(min=1)
     return matching.temperature**2 * total / parts
 
 
-def released_kl(*, student: Float[Tensor, "B M K C"], teacher: Float[Tensor, "B M K C"]) -> Float[Tensor, "B M"]:
+def released_kl(*, student: Float[Tensor, "N K C"], teacher: Float[Tensor, "N K C"]) -> Float[Tensor, " N"]:
     """KL(teacher || student) over all classes, divided by K*C and clamped at 0."""
-    log_teacher = teacher.log_softmax(2)
-    return (log_teacher.exp() * (log_teacher - student.log_softmax(2))).mean((2, 3)).clamp(min=0)
+    log_teacher = teacher.log_softmax(1)
+    return (log_teacher.exp() * (log_teacher - student.log_softmax(1))).mean((1, 2)).clamp(min=0)

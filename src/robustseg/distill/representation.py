@@ -1,6 +1,6 @@
 """RRM, representation regularisation: functional entropy between noisy teacher and noisy student features.
 
-Shapes: B batch, M modalities, C channels of a stage, h w its size, R = 10*C rows of noisy copies.
+Shapes: B batch, M modalities, N pairs of slots, C channels of a stage, h w its size, R = 10*C rows of noisy copies.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from torch import Tensor
 
 from robustseg.distill.inputs import (
     Maps,
+    Pairs,
     check_maps,
+    flat_rows,
     full_precision,
-    mean_over_pairs,
+    live_pairs,
     nothing,
     without_autocast,
 )
@@ -88,32 +90,32 @@ def rrm(
     with without_autocast(student[0]):
         match form:
             case "ours":
-                pair = present & everything
-                return torch.stack(
-                    [_stage(own, other.detach(), pair) for own, other in zip(student, teacher, strict=True)]
-                ).mean()
+                pairs = live_pairs(present, teacher_present)
+                stages = [_stage(own, other.detach(), pairs) for own, other in zip(student, teacher, strict=True)]
+                return torch.stack(stages).mean()
             case "released":
                 return _released(student, teacher, present, everything, noise or _normal(generator))
             case _:
                 raise ValueError(f"form must be 'ours' or 'released', got {form!r}")
 
 
-def _stage(
-    student: Float[Tensor, "B M C h w"], teacher: Float[Tensor, "B M C h w"], pair: Bool[Tensor, "B M"]
-) -> Float[Tensor, ""]:
-    precision, error = _precision(full_precision(teacher)), full_precision(student) - full_precision(teacher)
-    # Masked where both are still linear in the maps, so that garbage reaches no gradient.
-    error = torch.where(pair[..., None, None, None], error, 0)
-    precision = torch.where(pair[..., None, None], precision, 0)
-    excess = error.square().mean(2) * precision  # B M h w
-    return mean_over_pairs(excess.log1p().mean((2, 3)) / 2, pair)
+def _stage(student: Float[Tensor, "B M C h w"], teacher: Float[Tensor, "B M C h w"], pairs: Pairs) -> Float[Tensor, ""]:
+    own, other = flat_rows(student), flat_rows(teacher)
+    if not pairs.complete:
+        own, other = own.index_select(0, pairs.student), other.index_select(0, pairs.teacher)
+    own, other = full_precision(own), full_precision(other)  # N h w C
+    excess = mean_square(own - other) / _noise_variance(other)  # N h w
+    return pairs.mean(excess.log1p().mean((1, 2)) / 2)
 
 
-@torch.no_grad()
-def _precision(teacher: Float[Tensor, "B M C h w"]) -> Float[Tensor, "B M h w"]:
-    """1 / t^2 at each pixel."""
-    mean, square = teacher.mean(2), teacher.square().mean(2)
-    return 1 / ((square - mean.square()).clamp(min=0) + VARIANCE_FLOOR)
+def _noise_variance(teacher: Float[Tensor, "N h w C"]) -> Float[Tensor, "N h w"]:
+    """t^2 of each pixel."""
+    return (mean_square(teacher) - teacher.mean(-1).square()).clamp(min=0) + VARIANCE_FLOOR
+
+
+def mean_square(features: Float[Tensor, "N h w C"]) -> Float[Tensor, "N h w"]:
+    """Over channels; by way of the norm, which needs no second copy of the features, forward or backward."""
+    return torch.linalg.vector_norm(features, dim=-1).square() / max(features.shape[-1], 1)
 
 
 def _released(
