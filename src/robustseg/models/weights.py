@@ -18,7 +18,6 @@ from robustseg.models.segmenter import Segmenter
 from robustseg.models.standard import segmenter_on_meta
 from robustseg.models.strict import to_json
 from robustseg.version import __version__
-from robustseg.version import __version__
 
 WEIGHTS_FILE = "model.safetensors"
 _DTYPES = {"F32": torch.float32, "I64": torch.int64}
