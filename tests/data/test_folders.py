@@ -24,6 +24,13 @@ def save(path: Path, image: np.ndarray) -> None:
     Image.fromarray(image).save(path)
 
 
+def resized_frames(data: Data, size: tuple[int, int]) -> FolderFrames:
+    """Sizes far below those that a recipe accepts."""
+    return FolderFrames(
+        Path(data.root), "train", modalities=data.modalities, classes=CLASSES, labels=data.labels, resize=size
+    )
+
+
 @pytest.fixture
 def data(tmp_path: Path) -> Data:
     """Two training frames of RGB and 16-bit depth, 6x8."""
@@ -96,7 +103,7 @@ def test_sizes_must_agree_unless_resized(data: Data) -> None:
     save(Path(data.root) / "depth/train/a.png", np.full((3, 4), 5, np.uint16))
     with pytest.raises(ValueError, match=r"sizes differ.*rgb/train/a\.png is 6x8.*depth/train/a\.png is 3x4"):
         FolderFrames.from_recipe(data, "train")[0]
-    sample = FolderFrames.from_recipe(replace(data, resize=(4, 6)), "train")[0]
+    sample = resized_frames(data, (4, 6))[0]
     assert sample.images.shape == (2, 3, 4, 6)
     assert sample.labels.shape == (4, 6)
 
@@ -104,12 +111,12 @@ def test_sizes_must_agree_unless_resized(data: Data) -> None:
 def test_resize_averages_images_and_picks_nearest_values(data: Data) -> None:
     full, half = (
         FolderFrames.from_recipe(data, "train")[0],
-        FolderFrames.from_recipe(replace(data, resize=(3, 4)), "train")[0],
+        resized_frames(data, (3, 4))[0],
     )
     assert torch.allclose(half.images[0], full.images[0].reshape(3, 3, 2, 4, 2).mean(dim=(2, 4)), atol=1e-3)
     assert set(half.images[1].unique().tolist()) <= set(full.images[1].unique().tolist())
     assert set(half.labels.unique().tolist()) <= {0, 1, 255}
-    double = FolderFrames.from_recipe(replace(data, resize=(12, 16)), "train")[0]
+    double = resized_frames(data, (12, 16))[0]
     assert torch.equal(double.labels, full.labels.repeat_interleave(2, 0).repeat_interleave(2, 1))
 
 

@@ -1,20 +1,19 @@
 """Random changes of training frames: `Sample -> Sample`, every draw from the generator that is passed in.
 
-Scale, crop, flip and quarter turns move all modalities and the labels alike. Rows and columns of the result are looked
-up independently, so only the pixels of the crop are ever computed. Letters: `M` modalities, `P` photometric ones,
-`h w` the frame's size, `H W` the crop's.
+Scale, crop, flip and quarter turns move all modalities and the labels alike. Only the part of a frame that the crop
+shows is resized. Letters: `M` modalities, `P` photometric ones, `h w` the frame's size, `H W` the crop's.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Float32, Int64
 from torch import Generator, Tensor
 
 from robustseg.data.sample import Sample
@@ -38,16 +37,11 @@ def sample_generator(seed: int, epoch: int, index: int, stream: int = 0) -> Gene
 
 
 @dataclass(frozen=True)
-class Axis:
-    """Where the pixels of one axis of the crop come from.
+class Span:
+    """One axis of a crop: the frame's pixels in `source` are resized to the crop's pixels in `target`."""
 
-    Attributes:
-        source: Coordinate in the frame, pixel centres at whole numbers.
-        inside: Whether the coordinate lies in the frame.
-    """
-
-    source: Float[Tensor, " n"]
-    inside: Bool[Tensor, " n"]
+    source: slice
+    target: slice
 
 
 def augment(
@@ -64,15 +58,18 @@ def augment(
     """
     if transforms.quarter_turns:
         sample = turned(sample, int(torch.randint(4, (), generator=generator)))
-    rows, columns = _draw_axes(sample, transforms, size, generator)
-    images = _images(sample.images, rows.source, columns.source, modalities)  # M 3 H W
+    flip, scale, top, left = torch.rand(4, generator=generator).tolist()
+    smallest, largest = transforms.scale
+    scale = smallest + scale * (largest - smallest)
+    height, width = sample.labels.shape
+    rows, columns = span(height, size[0], scale=scale, start=top), span(width, size[1], scale=scale, start=left)
+    images = _resized_images(sample.images, rows, columns, modalities)  # M 3 and the target's size
+    labels = _resized_labels(sample.labels, rows, columns)
+    if flip < transforms.flip:
+        images, labels = images.flip(-1), labels.flip(-1)
     images = _photometric(images, transforms, modalities, generator)
-    labels = _nearest(_nearest(sample.labels, rows.source, -2), columns.source, -1)  # H W
-    outside = ~(rows.inside[:, None] & columns.inside)  # H W
-    if outside.any():
-        missing = torch.tensor([modality.missing for modality in modalities])
-        images = torch.where(outside, missing[:, None, None, None], images)
-        labels = labels.masked_fill(outside, IGNORE)
+    if labels.shape != size:
+        images, labels = _padded(images, labels, rows, columns, size, modalities)
     return replace(sample, images=images, labels=labels)
 
 
@@ -85,23 +82,25 @@ def turned(sample: Sample, quarters: int) -> Sample:
     )
 
 
-def axis(length: int, crop: int, *, scale: float, start: float, flip: bool = False) -> Axis:
-    """`crop` pixels of an axis of `length` pixels that is resized by about `scale` to a whole number of pixels.
+def span(length: int, crop: int, *, scale: float, start: float) -> Span:
+    """Which part of an axis of `length` pixels fills `crop` pixels when it is resized by `scale`.
 
-    Args:
-        length: Of the frame's axis.
-        crop: Of the result's axis.
-        scale: The resize factor.
-        start: 0..1, from the first to the last possible place of the crop (or of the frame, where it is smaller).
-        flip: Whether the result is reversed.
+    The part is a whole number of pixels, so the factor is `scale` up to rounding. `start`, 0..1, is where it lies, from
+    the first to the last possible place; where the frame is too small, it is where the frame lies in the crop.
+
+    Example:
+        >>> span(100, 60, scale=2.0, start=0.5)
+        Span(source=slice(35, 65, None), target=slice(0, 60, None))
+        >>> span(100, 60, scale=0.5, start=0.0)
+        Span(source=slice(0, 100, None), target=slice(0, 50, None))
     """
-    resized = max(1, round(length * scale))
-    room = resized - crop
-    first = min(int(start * (abs(room) + 1)), abs(room)) * (1 if room > 0 else -1)
-    place = torch.arange(crop, dtype=torch.float32) + first
-    place = place.flip(0) if flip else place
-    inside = (place >= 0) & (place < resized)
-    return Axis((place + 0.5) * (length / resized) - 0.5, inside)
+    wanted = max(1, round(crop / scale))
+    if wanted <= length:
+        first = _place(start, length - wanted)
+        return Span(slice(first, first + wanted), slice(0, crop))
+    covered = max(1, round(crop * length / wanted))
+    first = _place(start, crop - covered)
+    return Span(slice(0, length), slice(first, first + covered))
 
 
 def jitter(images: Float32[Tensor, "P 3 H W"], factors: Float32[Tensor, "3 P"]) -> Float32[Tensor, "P 3 H W"]:
@@ -131,53 +130,48 @@ def blur(images: Float32[Tensor, "P 3 H W"]) -> Float32[Tensor, "P 3 H W"]:
     return (rows[..., :-2] + 2 * rows[..., 1:-1] + rows[..., 2:]) / 16
 
 
-def _draw_axes(
-    sample: Sample, transforms: Transforms, size: tuple[int, int], generator: Generator
-) -> tuple[Axis, Axis]:
-    flip, scale, top, left = torch.rand(4, generator=generator).tolist()
-    smallest, largest = transforms.scale
-    scale = smallest + scale * (largest - smallest)
-    height, width = sample.labels.shape
-    rows = axis(height, size[0], scale=scale, start=top)
-    columns = axis(width, size[1], scale=scale, start=left, flip=flip < transforms.flip)
-    return rows, columns
+def _place(start: float, last: int) -> int:
+    return min(int(start * (last + 1)), last)
 
 
-def _images(
-    images: Float32[Tensor, "M 3 h w"], rows: Tensor, columns: Tensor, modalities: Sequence[Modality]
-) -> Float32[Tensor, "M 3 H W"]:
-    images, rows = _needed(images, rows, -2)
-    images, columns = _needed(images, columns, -1)
-    nearest = torch.tensor([modality.resample == "nearest" for modality in modalities])
-    result = torch.empty(*images.shape[:2], len(rows), len(columns))
-    if nearest.any():
-        result[nearest] = _nearest(_nearest(images[nearest], rows, -2), columns, -1)
-    if not nearest.all():
-        result[~nearest] = _linear(_linear(images[~nearest], rows, -2), columns, -1)
-    return result
+def _resized_images(
+    images: Float32[Tensor, "M 3 h w"], rows: Span, columns: Span, modalities: Sequence[Modality]
+) -> Float32[Tensor, "M 3 _ _"]:
+    """Resized plane by plane: OpenCV is six times as fast on planes as torch is on all of them at once."""
+    source = images[..., rows.source, columns.source].numpy()
+    height, width = _length(rows.target), _length(columns.target)
+    result = np.empty((*images.shape[:2], height, width), np.float32)
+    for place, channel in np.ndindex(images.shape[:2]):
+        method = cv2.INTER_NEAREST_EXACT if modalities[place].resample == "nearest" else cv2.INTER_LINEAR
+        cv2.resize(source[place, channel], (width, height), dst=result[place, channel], interpolation=method)
+    return torch.from_numpy(result)
 
 
-def _needed(images: Tensor, source: Float[Tensor, " n"], dim: int) -> tuple[Tensor, Float[Tensor, " n"]]:
-    """The part of one axis that `source` reads, and where to read it in there."""
-    last = images.shape[dim] - 1
-    first = min(max(math.floor(source.min()), 0), last)
-    end = min(max(math.ceil(source.max()), 0), last)
-    return images.narrow(dim, first, end - first + 1), source - first
+def _resized_labels(labels: Int64[Tensor, "h w"], rows: Span, columns: Span) -> Int64[Tensor, "_ _"]:
+    source = labels[rows.source, columns.source].to(torch.uint8).numpy()  # train ids and 255
+    size = _length(columns.target), _length(rows.target)
+    return torch.from_numpy(cv2.resize(source, size, interpolation=cv2.INTER_NEAREST_EXACT)).long()
 
 
-def _nearest(images: Tensor, source: Float[Tensor, " n"], dim: int) -> Tensor:
-    return images.index_select(dim, (source + 0.5).floor().long().clamp(0, images.shape[dim] - 1))
+def _padded(
+    images: Float32[Tensor, "M 3 _ _"],
+    labels: Int64[Tensor, "_ _"],
+    rows: Span,
+    columns: Span,
+    size: tuple[int, int],
+    modalities: Sequence[Modality],
+) -> tuple[Float32[Tensor, "M 3 H W"], Int64[Tensor, "H W"]]:
+    """The images and labels at their place in a crop of `size`, the rest missing and to be ignored."""
+    missing = torch.tensor([modality.missing for modality in modalities])
+    crop = missing[:, None, None, None].repeat(1, images.shape[1], *size)  # M 3 H W
+    crop[..., rows.target, columns.target] = images
+    ids = torch.full(size, IGNORE)
+    ids[rows.target, columns.target] = labels
+    return crop, ids
 
 
-def _linear(images: Float32[Tensor, "*N h w"], source: Float[Tensor, " n"], dim: int) -> Float32[Tensor, "*N H W"]:
-    """Linear interpolation along one of the last two axes; beyond the first and last pixel they are repeated."""
-    last = images.shape[dim] - 1
-    source = source.clamp(0, last)
-    low = source.floor().long()
-    if torch.equal(low.float(), source):
-        return images.index_select(dim, low)
-    weight = (source - low)[:, None] if dim == -2 else source - low
-    return torch.lerp(images.index_select(dim, low), images.index_select(dim, (low + 1).clamp(max=last)), weight)
+def _length(part: slice) -> int:
+    return part.stop - part.start
 
 
 def _photometric(
