@@ -28,6 +28,7 @@ from robustseg.recipe import Machine, Schedule
 from robustseg.training.batches import Share, TrainingBatch, TrainingFrames, epoch_loader, steps_per_epoch
 from robustseg.training.checkpoint import load_checkpoint, save_checkpoint
 from robustseg.training.journal import Journal, Row
+from robustseg.training.losses import Losses
 from robustseg.training.optimiser import adamw, learning_rate, moving_average, set_learning_rate
 from robustseg.training.selection import selection_counts, selection_score
 
@@ -188,7 +189,7 @@ def _optimise(
         batch = part.to(fabric.device)
         images = normalise(batch.images, stage.modalities)
         with fabric.no_backward_sync(module, enabled=number + 1 < len(parts)):  # pyright: ignore[reportArgumentType]
-            losses = module(images, batch, seed + number)
+            losses = cast(Losses, module(images, batch, seed + number)).terms
             loss = torch.stack([weights[name] * value for name, value in losses.items()]).sum()
             _check_finite(loss, losses, parts, running.step)
             if logged and number == 0:
@@ -221,6 +222,7 @@ def _look(fabric: Fabric, stage: Stage, running: Running, journal: Journal) -> N
     if stage.select is None:
         score, chosen = float(epoch), last
     elif last or epoch % stage.schedule.validate_every == 0:
+        _agree_on_buffers(fabric, running.shown)
         batch_size = stage.schedule.batch_size // fabric.world_size
         score = selection_score(selection_counts(fabric, running.shown, stage.select, stage.subsets, batch_size))
         chosen = score > running.score
@@ -234,6 +236,14 @@ def _look(fabric: Fabric, stage: Stage, running: Running, journal: Journal) -> N
         if fabric.is_global_zero:
             tensors = {key: value.contiguous() for key, value in running.shown.state_dict().items()}
             write_atomically(stage.folder / BEST, lambda path: save_file(tensors, path))
+
+
+def _agree_on_buffers(fabric: Fabric, model: nn.Module) -> None:
+    """Gives every process the mean of BatchNorm's running statistics, which each has gathered on its own frames."""
+    if fabric.world_size > 1:
+        for buffer in model.buffers():
+            if buffer.is_floating_point():
+                buffer.copy_(cast(Tensor, fabric.all_reduce(buffer, reduce_op="mean")))
 
 
 def _due(step: int, stage: Stage) -> bool:
@@ -254,7 +264,7 @@ def step_seed(seed: int, step: int, rank: int) -> int:
 
 def _check_finite(value: Tensor, named: dict[str, Tensor], parts: list[TrainingBatch], step: int) -> None:
     if not torch.isfinite(value):
-        terms = ", ".join(f"{name} {float(term):g}" for name, term in named.items())
+        terms = ", ".join(f"{name} {term.item():g}" for name, term in named.items())
         names = ", ".join(name for part in parts for name in part.names)
         raise ValueError(f"training stopped at step {step}: {terms} is not finite on the frames {names}")
 

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from robustseg.failures import evaluation_subsets
 from robustseg.files import write_text
 from robustseg.frames import fingerprint, open_frames
 from robustseg.models.card import RANDOM_ORIGIN, ModelCard
+from robustseg.models.released import MIT_ORIGIN
 from robustseg.models.segmenter import Segmenter
 from robustseg.models.weights import save_model
 from robustseg.recipe import Machine, Recipe
@@ -135,7 +137,7 @@ def _launch(recipe: Recipe, name: str, identity: dict[str, Any]) -> None:
         precision=machine.precision,
         strategy=_strategy(machine),
     )
-    fabric.launch(run_stage, recipe, name)  # pyright: ignore[reportArgumentType]  # passes the arguments on
+    fabric.launch(partial(run_stage, recipe=recipe, name=name))  # as arguments, Fabric would take recipes apart
 
 
 def _strategy(machine: Machine) -> str:
@@ -222,7 +224,7 @@ def model_card(recipe: Recipe, frames: Frames) -> ModelCard:
         modalities=frames.modalities,
         absence=recipe.model.absence,
         input_size=recipe.data.size,
-        origin=f"encoder from the user's file {Path(file).name}, under that file's licence" if file else RANDOM_ORIGIN,
+        origin=f"{Path(file).name}: {MIT_ORIGIN}" if file else RANDOM_ORIGIN,
         labels=recipe.data.labels if folders else "",
         ignore_ids=recipe.data.ignore_ids,
         resize=recipe.data.resize if folders else None,

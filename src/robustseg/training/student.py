@@ -10,6 +10,7 @@ from robustseg.distill.objective import Objective
 from robustseg.models.segmenter import Segmenter
 from robustseg.training.batches import TrainingBatch
 from robustseg.training.frozen import FrozenTeacher
+from robustseg.training.losses import Losses
 
 
 class StudentStep(nn.Module):
@@ -26,12 +27,12 @@ class StudentStep(nn.Module):
         """The weight of each loss in the sum that is minimised."""
         return self.objective.weights
 
-    def forward(self, images: Float[Tensor, "B M 3 H W"], batch: TrainingBatch, step_seed: int) -> dict[str, Tensor]:
+    def forward(self, images: Float[Tensor, "B M 3 H W"], batch: TrainingBatch, step_seed: int) -> Losses:
         """`images` normalised; the losses' noise is drawn from `step_seed`."""
         generator = torch.Generator(device=images.device).manual_seed(step_seed)
         teacher = self.teacher(images, batch.present)
         student = self.model(images, batch.drawn)
-        return self.objective(
+        losses = self.objective(
             student=student,
             teacher=teacher,
             labels=batch.labels,
@@ -40,3 +41,4 @@ class StudentStep(nn.Module):
             permutation=batch.permutation,
             generator=generator,
         )
+        return Losses(losses)

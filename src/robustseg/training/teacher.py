@@ -9,6 +9,7 @@ from robustseg.distill import ohem_cross_entropy
 from robustseg.models.segmenter import Segmenter
 from robustseg.recipe import Distill
 from robustseg.training.batches import TrainingBatch
+from robustseg.training.losses import Losses
 
 
 class TeacherStep(nn.Module):
@@ -25,8 +26,8 @@ class TeacherStep(nn.Module):
         """The weight of each loss in the sum that is minimised."""
         return {"cross_entropy": 1.0}
 
-    def forward(self, images: Float[Tensor, "B M 3 H W"], batch: TrainingBatch, step_seed: int) -> dict[str, Tensor]:
+    def forward(self, images: Float[Tensor, "B M 3 H W"], batch: TrainingBatch, step_seed: int) -> Losses:
         """`images` normalised; `step_seed` unused, the teacher draws nothing."""
         output = self.model(images, batch.present)
         loss = ohem_cross_entropy(output.logits, batch.labels, threshold=self.threshold, min_kept=self.min_kept)
-        return {"cross_entropy": loss}
+        return Losses({"cross_entropy": loss})
