@@ -174,6 +174,7 @@ class Distill:
     """What the student learns from; a weight of 0 leaves the term out.
 
     Attributes:
+        teacher: A model folder to learn from, instead of training a teacher first; empty = train one.
         student_init: "scratch", "teacher", or the path of a model folder.
         cross_entropy: Weight of the supervised OHEM cross-entropy.
         logit_kl: Weight of KL(teacher || student) of the logits, divided by B*K*H*W.
@@ -186,6 +187,7 @@ class Distill:
         ohem_min_kept: At least this fraction of the valid pixels is kept.
     """
 
+    teacher: str = ""
     student_init: str = "teacher"
     cross_entropy: float = 1.0
     logit_kl: float = 50.0

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 import robustseg as rs
 from robustseg.recipe import Data, Distill, Machine, Model, Recipe, Schedule, World
 from robustseg.training import teacher
-from robustseg.training.run import train
+from robustseg.training.run import train, train_teacher
 
 
 def recipe(out, **changes) -> Recipe:
@@ -125,3 +125,17 @@ def test_bfloat16_trains(tmp_path):
     machine = Machine(accelerator="cpu", precision="bf16-mixed", log_every=1)
     student = train(recipe(tmp_path, machine=machine))
     assert all(torch.isfinite(value).all() for value in load_file(student / "model.safetensors").values())
+
+
+def test_a_given_teacher_saves_the_first_stage(tmp_path):
+    teacher_folder = train(recipe(tmp_path)).parent / "teacher"
+    student = train(recipe(tmp_path, name="second", distill=Distill(teacher=str(teacher_folder))))
+    assert not (student.parent / "teacher").exists()
+    again = train(recipe(tmp_path, name="small"))
+    assert torch.equal(*(next(iter(load_file(f / "model.safetensors").values())) for f in (student, again)))
+
+
+def test_the_teacher_alone(tmp_path):
+    folder = train_teacher(recipe(tmp_path))
+    assert (folder / "model.json").exists()
+    assert not (folder.parent / "student").exists()

@@ -24,12 +24,14 @@ from robustseg.distill.objective import Objective
 from robustseg.failures import evaluation_subsets
 from robustseg.files import write_text
 from robustseg.frames import fingerprint, open_frames
-from robustseg.models.card import RANDOM_ORIGIN, ModelCard
+from robustseg.modalities import Modality
+from robustseg.models.card import RANDOM_ORIGIN, ModelCard, read_card
 from robustseg.models.released import MIT_ORIGIN
 from robustseg.models.segmenter import Segmenter
 from robustseg.models.weights import save_model
 from robustseg.recipe import Machine, Recipe
 from robustseg.recipe_file import RECIPE_FILE, differences, plain, write_recipe
+from robustseg.robustness.evaluate import check_frames
 from robustseg.scoring import SUMMARY_FILE
 from robustseg.training.batches import TrainingFrames
 from robustseg.training.checkpoint import remove_checkpoints
@@ -59,26 +61,43 @@ def train(recipe: Recipe, *, restart: bool = False) -> Path:
         FileNotFoundError: Data files are missing.
     """
     recipe = measured_recipe(recipe)
-    folder = Path(recipe.out) / recipe.name
+    folder = train_teacher(recipe, restart=restart)
+    student = Path(recipe.out) / recipe.name / "student"
+    write_recipe(student.with_name(RECIPE_FILE), recipe)
     if restart:
-        for name in ("teacher", "student"):
-            shutil.rmtree(folder / name, ignore_errors=True)
-    write_recipe(folder / RECIPE_FILE, recipe)
-    identity = teacher_identity(recipe)
-    if not is_done(folder / "teacher", identity):
-        _launch(recipe, "teacher", identity)
-    identity = student_identity(recipe, identity)
-    if not is_done(folder / "student", identity):
-        _launch(recipe, "student", identity)
-    return folder / "student"
+        shutil.rmtree(student, ignore_errors=True)
+    if not is_done(student, student_identity(recipe, read_card(folder).sha256)):
+        _launch(recipe, "student")
+    return student
+
+
+def train_teacher(recipe: Recipe, *, restart: bool = False) -> Path:
+    """The first stage alone; gives the teacher's folder, which `distill.teacher` names if it is set. See `train`."""
+    if recipe.distill.teacher:
+        return Path(recipe.distill.teacher)
+    recipe = measured_recipe(recipe)
+    folder = Path(recipe.out) / recipe.name / "teacher"
+    if restart:
+        shutil.rmtree(folder, ignore_errors=True)
+    write_recipe(folder.with_name(RECIPE_FILE), recipe)
+    if not is_done(folder, teacher_identity(recipe)):
+        _launch(recipe, "teacher")
+    return folder
 
 
 def measured_recipe(recipe: Recipe) -> Recipe:
-    """The recipe with mean and std of its modalities measured on the training split where it does not give them."""
+    """The recipe with mean and std of all modalities: a given teacher's, or measured on the training split."""
     if all(modality.mean is not None for modality in recipe.data.modalities):
         return recipe
-    frames = open_frames(recipe.data, recipe.data.train)
-    modalities = measured(frames.modalities, frames, limit=MEASURED_FRAMES)
+    if recipe.distill.teacher:
+        known = {modality.name: modality for modality in read_card(Path(recipe.distill.teacher)).modalities}
+        modalities = [
+            replace(m, mean=known[m.name].mean, std=known[m.name].std) if m.name in known else m
+            for m in recipe.data.modalities
+        ]
+    else:
+        frames = open_frames(recipe.data, recipe.data.train)
+        modalities = measured(frames.modalities, frames, limit=MEASURED_FRAMES)
     return replace(recipe, data=replace(recipe.data, modalities=tuple(modalities)))
 
 
@@ -99,9 +118,10 @@ def teacher_identity(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def student_identity(recipe: Recipe, teacher: dict[str, Any]) -> dict[str, Any]:
-    """Everything that decides a student's weights, its teacher's included."""
-    return {**teacher, "student": plain(recipe.student), "distill": plain(recipe.distill)}
+def student_identity(recipe: Recipe, teacher_sha256: str) -> dict[str, Any]:
+    """Everything that decides a student's weights, its teacher included."""
+    identity = {key: value for key, value in teacher_identity(recipe).items() if key not in ("teacher", "ohem")}
+    return {**identity, "student": plain(recipe.student), "distill": plain(recipe.distill), "weights": teacher_sha256}
 
 
 def is_done(folder: Path, identity: dict[str, Any]) -> bool:
@@ -127,7 +147,7 @@ def is_done(folder: Path, identity: dict[str, Any]) -> bool:
     return (folder / SUMMARY_FILE).exists()
 
 
-def _launch(recipe: Recipe, name: str, identity: dict[str, Any]) -> None:
+def _launch(recipe: Recipe, name: str) -> None:
     """Runs a stage on the recipe's devices."""
     machine = recipe.machine
     fabric = Fabric(
@@ -154,7 +174,7 @@ def run_stage(fabric: Fabric, recipe: Recipe, name: str) -> None:
     train_frames, select = _split(recipe, frames)
     subsets = evaluation_subsets(len(frames.modalities))
     teaching = name == "teacher"
-    step = _teacher_step(recipe, frames) if teaching else _student_step(recipe, frames, run / "teacher", fabric.device)
+    step = _teacher_step(recipe, frames) if teaching else _student_step(recipe, frames, fabric.device)
     stage = Stage(
         name=name,
         folder=run / name,
@@ -186,23 +206,36 @@ def _teacher_step(recipe: Recipe, frames: Frames) -> TeacherStep:
     return TeacherStep(_fresh(recipe, frames), recipe.distill)
 
 
-def _student_step(recipe: Recipe, frames: Frames, teacher_folder: Path, device: torch.device) -> StudentStep:
+def _student_step(recipe: Recipe, frames: Frames, device: torch.device) -> StudentStep:
+    teacher_folder = Path(recipe.distill.teacher or Path(recipe.out) / recipe.name / "teacher")
+    known = load(teacher_folder)
+    check_frames(known, frames)
+    _check_normalisation(known.card.modalities, frames.modalities)
     model = _fresh(recipe, frames)
     match recipe.distill.student_init:
         case "scratch":
             pass
         case "teacher":
-            _copy_weights(load(teacher_folder), model, teacher_folder)
+            _copy_weights(known, model, teacher_folder)
         case path:
             _copy_weights(load(Path(path)), model, Path(path))
-    teacher = FrozenTeacher(load(teacher_folder)).to(device)
-    return StudentStep(model, teacher, Objective(recipe.distill, len(frames.classes)))
+    return StudentStep(model, FrozenTeacher(known).to(device), Objective(recipe.distill, len(frames.classes)))
 
 
 def _fresh(recipe: Recipe, frames: Frames) -> Segmenter:
     return build_model(
         recipe.model, num_classes=len(frames.classes), num_modalities=len(frames.modalities), seed=recipe.seed
     )
+
+
+def _check_normalisation(teacher: tuple[Modality, ...], student: tuple[Modality, ...]) -> None:
+    """Teacher and student see the same tensors, so their means and standard deviations must be the same."""
+    for one, other in zip(teacher, student, strict=True):
+        if (one.mean, one.std) != (other.mean, other.std):
+            raise ValueError(
+                f"the teacher normalises {one.name} by mean {one.mean} and std {one.std}, the recipe by {other.mean} "
+                f"and {other.std}: leave them out of the recipe, then the teacher's are used"
+            )
 
 
 def _copy_weights(source: Segmenter, target: Segmenter, folder: Path) -> None:
