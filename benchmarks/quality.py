@@ -1,0 +1,90 @@
+"""Trains a recipe's teacher and student, and a network per sensor on request, and prints how they stand.
+
+    python benchmarks/quality.py recipes/world.yaml
+    python benchmarks/quality.py recipes/ombria.yaml --root FOLDER --singles
+
+Runs go on where they stopped. Writes benchmarks/results/NAME.json and NAME.md with command, machine and date.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from robustseg.files import write_text
+from robustseg.frames import open_frames
+from robustseg.recipe import Recipe
+from robustseg.recipe_file import read_recipe
+from robustseg.report.tables import comparison_table, condition_table, markdown
+from robustseg.robustness import Evaluation
+from robustseg.scoring import evaluate_folder
+from robustseg.training import train
+from robustseg.training.run import measured_recipe, train_teacher
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipe", type=Path)
+    parser.add_argument("--root", default="", help="data folder, for recipes of your own sensors")
+    parser.add_argument("--singles", action="store_true", help="also one network per modality (own sensors only)")
+    arguments, overrides = parser.parse_known_args()
+    recipe = read_recipe(arguments.recipe, overrides)
+    recipe = measured_recipe(replace(recipe, data=replace(recipe.data, root=arguments.root or recipe.data.root)))
+    began = time.monotonic()
+    student = train(recipe)
+    frames = open_frames(recipe.data, recipe.data.val)
+    folders = {"teacher": student.parent / "teacher", "student": student}
+    results = {name: evaluate_folder(folder, frames, split=recipe.data.val) for name, folder in folders.items()}
+    singles = single_scores(recipe) if arguments.singles else {}
+    report(recipe, results, singles, minutes=(time.monotonic() - began) / 60)
+
+
+def single_scores(recipe: Recipe) -> dict[str, float]:
+    """One network per modality, trained like the teacher: its mIoU."""
+    scores = {}
+    for modality in recipe.data.modalities:
+        alone = replace(
+            recipe, name=f"{recipe.name}_{modality.name}", data=replace(recipe.data, modalities=(modality,))
+        )
+        result = evaluate_folder(train_teacher(alone), open_frames(alone.data, alone.data.val), split=alone.data.val)
+        scores[modality.name] = result.full()
+    return scores
+
+
+def report(recipe: Recipe, results: dict[str, Evaluation], singles: dict[str, float], *, minutes: float) -> None:
+    """Prints the tables and writes them beside this script."""
+    facts = {
+        "command": "python " + " ".join(sys.argv),
+        "date": datetime.date.today().isoformat(),
+        "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}",
+        "threads": torch.get_num_threads(),
+        "minutes": round(minutes, 1),
+    }
+    text = markdown(comparison_table(results))
+    for result in results.values():
+        if (grid := condition_table(result)).rows:
+            text += "\n" + markdown(grid)
+    for name, score in singles.items():
+        text += f"\nA network of its own for {name}: {score:.2f}\n"
+    text += "\n" + "  \n".join(f"{key}: {value}" for key, value in facts.items()) + "\n"
+    print(text)
+    scores = {name: dict(zip(result.names, result.miou().tolist(), strict=True)) for name, result in results.items()}
+    means = {name: result.mean() for name, result in results.items()}
+    record = {**facts, "mean": means, "miou": scores, "singles": singles}
+    write_text(RESULTS / f"{recipe.name}.json", json.dumps(record, indent=1) + "\n")
+    write_text(RESULTS / f"{recipe.name}.md", text)
+
+
+if __name__ == "__main__":
+    main()
