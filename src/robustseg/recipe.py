@@ -102,6 +102,8 @@ class Data:
         square = self.size[0] == self.size[1]
         require(square or not self.transforms.quarter_turns, "quarter_turns needs a square size", self.size)
         require(self.train != self.val, "train and val must be two splits", self.train)
+        named = "{split}" in self.labels or self.kind != "folders"
+        require(named, "data.labels needs {split}, or train and val would be the same frames", self.labels)
 
 
 @dataclass(frozen=True)
