@@ -182,6 +182,7 @@ class Distill:
         logit_kl: Weight of KL(teacher || student) of the logits, divided by B*K*H*W.
         hpdm: Weight of the hybrid prototype distillation.
         hpdm_form: "paper" or "released".
+        hpdm_axis: What the softmax of the paper's form runs over: "class" or "channel".
         hybrid: Whether a student modality is taught by a randomly permuted teacher modality.
         rrm: Weight of the representation regularisation.
         rrm_form: "ours" or "released".
@@ -195,6 +196,7 @@ class Distill:
     logit_kl: float = 50.0
     hpdm: float = 0.1
     hpdm_form: Literal["paper", "released"] = "paper"
+    hpdm_axis: Literal["class", "channel"] = "class"
     hybrid: bool = True
     rrm: float = 0.1
     rrm_form: Literal["ours", "released"] = "ours"

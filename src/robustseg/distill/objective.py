@@ -16,7 +16,7 @@ from torch import Tensor
 from robustseg.distill.cross_entropy import ohem_cross_entropy
 from robustseg.distill.inputs import Maps
 from robustseg.distill.logits import logit_kl
-from robustseg.distill.prototypes import hpdm
+from robustseg.distill.prototypes import Matching, hpdm
 from robustseg.distill.representation import rrm
 from robustseg.recipe import Distill
 
@@ -98,6 +98,7 @@ class Objective:
                 num_classes=self.num_classes,
                 permutation=permutation if recipe.hybrid else None,
                 form=recipe.hpdm_form,
+                matching=Matching(axis=recipe.hpdm_axis),
             ),
             "rrm": lambda: rrm(**maps, **masks, form=recipe.rrm_form, generator=generator),
         }

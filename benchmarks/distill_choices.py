@@ -1,0 +1,93 @@
+"""What the student's start, its losses and their weights are worth on the built-in world: one teacher, many students.
+
+    python benchmarks/distill_choices.py
+    python benchmarks/distill_choices.py --only 'hpdm.*' --frames 400 --epochs 8
+
+Each student has the same teacher, frames, steps and seed. Writes benchmarks/results/distill_choices.md with command,
+machine and date. Differences below about one point are within what another seed does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import re
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from robustseg.files import write_text
+from robustseg.frames import open_frames
+from robustseg.recipe import Data, Distill, Machine, Recipe, Schedule, Transforms, World
+from robustseg.robustness import Evaluation
+from robustseg.scoring import evaluate_folder
+from robustseg.training import train
+from robustseg.training.run import train_teacher
+
+NOTHING = Distill(logit_kl=0, hpdm=0, rrm=0)
+KD = replace(NOTHING, logit_kl=50)
+
+STUDENTS = {
+    "dropout only, from scratch": replace(NOTHING, student_init="scratch"),
+    "dropout only": NOTHING,
+    "logit KL, from scratch": replace(KD, student_init="scratch"),
+    "logit KL 10": replace(NOTHING, logit_kl=10),
+    "logit KL 50": KD,
+    "logit KL 200": replace(NOTHING, logit_kl=200),
+    "hpdm 3": replace(KD, hpdm=3),
+    "hpdm 30": replace(KD, hpdm=30),
+    "hpdm 300": replace(KD, hpdm=300),
+    "hpdm 30, same modality": replace(KD, hpdm=30, hybrid=False),
+    "hpdm 30, softmax over channels": replace(KD, hpdm=30, hpdm_axis="channel"),
+    "hpdm 100, released form": replace(KD, hpdm=100, hpdm_form="released"),
+    "rrm 1": replace(KD, rrm=1),
+    "rrm 10": replace(KD, rrm=10),
+    "hpdm 30 + rrm 1": replace(KD, hpdm=30, rrm=1),
+    "hpdm 30 + rrm 10": replace(KD, hpdm=30, rrm=10),
+    "default": Distill(),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default=".*", help="pattern of the students' names")
+    parser.add_argument("--frames", type=int, default=800)
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--out", default="runs/distill_choices")
+    arguments = parser.parse_args()
+    schedule = Schedule(epochs=arguments.epochs, validate_every=arguments.epochs)
+    recipe = Recipe(
+        name="teacher",
+        data=Data(world=World(train_frames=arguments.frames, val_frames=200), transforms=Transforms(scale=(1.0, 1.25))),
+        teacher=schedule,
+        student=schedule,
+        select="last",
+        machine=Machine(accelerator="cpu"),
+        out=arguments.out,
+    )
+    teacher = train_teacher(recipe)
+    frames = open_frames(recipe.data, recipe.data.val)
+    results = {"teacher": evaluate_folder(teacher, frames, split="val")}
+    for name, distill in STUDENTS.items():
+        if re.fullmatch(arguments.only, name):
+            student = replace(recipe, name=re.sub(r"\W+", "_", name), distill=replace(distill, teacher=str(teacher)))
+            results[name] = evaluate_folder(train(student), frames, split="val")
+            report(results)
+
+
+def report(results: dict[str, Evaluation]) -> None:
+    """Prints and writes the table as far as it is known."""
+    lines = ["| student | mean of subsets | all sensors | worst subset |", "|:--|--:|--:|--:|"]
+    for name, result in results.items():
+        worst, score = result.worst()
+        lines.append(f"| {name} | {result.mean():.2f} | {result.full():.2f} | {score:.2f} ({worst}) |")
+    facts = f"`python {' '.join(sys.argv)}`, {datetime.date.today()}, torch {torch.__version__}, CPU, one seed"
+    text = "\n".join(lines) + f"\n\n{facts}\n"
+    print(text, flush=True)
+    write_text(Path(__file__).parent / "results" / "distill_choices.md", text)
+
+
+if __name__ == "__main__":
+    main()
