@@ -30,8 +30,8 @@ from robustseg.models.segmenter import Segmenter
 from robustseg.report.images import display_image
 from robustseg.robustness.evaluation import Evaluation
 
-Predictions = Mapping[str, Mapping[str, Sequence[Integer[np.ndarray, "H W"]]]]
-"""Subset -> model -> one label image per frame."""
+Predictions = Mapping[str, Mapping[str, Sequence[Integer[np.ndarray, "_H _W"]]]]
+"""Subset -> model -> one label image per frame; frames may differ in size."""
 
 INK = "#1b1f24"
 FAINT = "#6b737c"
