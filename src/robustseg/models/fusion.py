@@ -99,5 +99,6 @@ def _spread(
     rows: Float[Tensor, "N C h w"], slot: Int64[Tensor, " N"], present: Bool[Tensor, "B M"]
 ) -> Float[Tensor, "B M C h w"]:
     if len(slot) < present.numel():
-        rows = rows.new_zeros(present.numel(), *rows.shape[1:]).index_copy(0, slot, rows)
+        rows = rows.permute(0, 2, 3, 1)  # N h w C: the maps lie in memory with the channels last, and stay so
+        rows = rows.new_zeros(present.numel(), *rows.shape[1:]).index_copy(0, slot, rows).permute(0, 3, 1, 2)
     return rows.unflatten(0, present.shape)
