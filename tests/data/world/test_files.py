@@ -3,12 +3,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import yaml
 
 from robustseg.data.world import WorldFrames, make_world
-from robustseg.labels import LabelClass
-from robustseg.modalities import Modality
-from robustseg.recipe import Data
+from robustseg.labels import label_table
+from robustseg.recipe_file import read_recipe
 
 
 def test_files_hold_what_the_dataset_holds(tmp_path: Path):
@@ -31,18 +29,14 @@ def test_files_hold_what_the_dataset_holds(tmp_path: Path):
 
 def test_the_recipe_names_the_worlds_sensors_and_classes(tmp_path: Path):
     out = tmp_path / "world"
-    make_world(out, train=1, val=1, size=(24, 32))
-    written = yaml.safe_load((out / "recipe.yaml").read_text())
+    make_world(out, train=1, val=1, size=(32, 48))
+    written = read_recipe(out / "recipe.yaml").data
     frames = WorldFrames("train", 1, 0)
-    entries = written["data"].pop("modalities")
-    triples = ("mean", "std")
-    modalities = tuple(Modality(**{k: tuple(v) if k in triples else v for k, v in entry.items()}) for entry in entries)
-    assert modalities == frames.modalities
-    classes = [LabelClass(entry["name"], tuple(entry["color"])) for entry in written["data"].pop("classes")]
-    assert tuple(classes) == frames.classes
-    data = Data(**written["data"])
-    assert Path(data.root) == out
-    assert tuple(data.size) == (24, 32)
+    assert written.modalities == frames.modalities
+    plain = [(entry.name, entry.color) for entry in frames.classes]
+    assert [(entry.name, entry.color) for entry in written.classes] == plain
+    assert label_table(written.classes) == label_table(frames.classes)
+    assert (written.kind, Path(written.root), written.size) == ("folders", out, (32, 48))
 
 
 def test_a_full_folder_is_not_written_over(tmp_path: Path):

@@ -40,7 +40,7 @@ def test_depth_equals_ray_casting():
     rng = np.random.default_rng(0)
     agree = 0
     for row, column in rng.integers(0, (96, 128), (400, 2)):
-        expected = nearest_hit(polygons, np.array([0.0, 1.6, 0.0]), turn @ rays[row, column])
+        expected = nearest_hit(polygons, np.array([0.0, 1.6, 0.0]), turn @ rays[:, row, column])
         found = raster.inverse_depth[row, column]
         agree += np.isclose(found, 1 / expected, rtol=1e-3, atol=1e-6)
     assert agree >= 392  # outlines may differ by a pixel
@@ -77,7 +77,7 @@ def test_a_view_is_consistent():
     assert np.isfinite(seen.radiance).all()
     assert (seen.radiance >= 0).all()
     road = (seen.material == Material.ASPHALT) & (seen.depth < 100)
-    assert np.abs(seen.position[..., 1][road]).max() < 0.02
+    assert np.abs(seen.position[1][road]).max() < 0.02
 
 
 def test_static_scenery_does_not_depend_on_the_condition():

@@ -60,7 +60,7 @@ def test_droplets_cost_lidar_returns_and_more_so_far_away(condition):
 
 def test_lidar_and_stereo_agree_where_both_see():
     depth, lidar = shots(DEPTH, "day"), shots(LIDAR, "day")
-    ray = torch.from_numpy(np.linalg.norm(pixel_rays(*depth.shape[-2:]), axis=-1))
+    ray = torch.from_numpy(np.linalg.norm(pixel_rays(*depth.shape[-2:]), axis=0))
     both = (depth[:, 0] > 0) & (depth[:, 0] < 255) & (lidar[:, 0] > 0)
     stereo, laser = (1000 / depth[:, 0] * ray)[both], lidar[:, 0][both] / 4
     difference = (stereo - laser).abs() / laser
@@ -71,7 +71,7 @@ def test_lidar_and_stereo_agree_where_both_see():
 
 def test_stereo_noise_grows_with_range():
     depth, lidar = shots(DEPTH, "day"), shots(LIDAR, "day")
-    ray = torch.from_numpy(np.linalg.norm(pixel_rays(*depth.shape[-2:]), axis=-1))
+    ray = torch.from_numpy(np.linalg.norm(pixel_rays(*depth.shape[-2:]), axis=0))
     both = (depth[:, 0] > 0) & (depth[:, 0] < 255) & (lidar[:, 0] > 0)
     error = (1000 / depth[:, 0] * ray - lidar[:, 0] / 4).abs()
     bands = [both & (lidar[:, 0] / 4 > low) & (lidar[:, 0] / 4 < high) for low, high in ((6, 10), (12, 18), (24, 36))]

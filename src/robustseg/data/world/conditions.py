@@ -18,11 +18,11 @@ class Condition:
         ambient: Light from the whole sky.
         sun: Direct light.
         elevation: The sun's height in degrees.
-        ahead: Whether the sun stands in the field of view.
         sky: Color of the sky at the horizon and at the zenith.
         exposure: Gain of the colour camera.
         noise: Standard deviation of the colour camera's dark noise, of full scale.
         extinction: Of light in the air, 1/m; droplets weaken laser light on its way there and back.
+        ahead: Whether the sun stands in the field of view.
         glare: Stray light of the sun in the lens.
         headlights: Light of the own headlights on a surface 10 m ahead; street lamps shine along.
         rain: Streaks in the colour image and drops on its lens, 0..1.
@@ -33,11 +33,11 @@ class Condition:
     ambient: Range
     sun: Range
     elevation: Range
-    ahead: bool
     sky: tuple[Triple, Triple]
     exposure: float
     noise: float
     extinction: Range
+    ahead: bool = False
     glare: Range = (0.0, 0.0)
     headlights: float = 0.0
     rain: Range = (0.0, 0.0)
@@ -51,26 +51,27 @@ DARK = ((0.020, 0.018, 0.022), (0.004, 0.005, 0.010))
 GOLD = ((1.60, 1.15, 0.70), (0.45, 0.50, 0.70))
 
 CONDITIONS: dict[str, Condition] = {
-    "day": Condition((0.35, 0.55), (0.3, 0.9), (30, 65), False, BLUE, 1.0, 0.012, (0.0005, 0.002)),
-    "night": Condition((0.004, 0.012), (0.0, 0.0), (30, 65), False, DARK, 3.0, 0.035, (0.0005, 0.002), headlights=0.30),
+    "day": Condition(
+        ambient=(0.35, 0.55), sun=(0.3, 0.9), elevation=(30, 65), sky=BLUE, exposure=1.0, noise=0.012,
+        extinction=(0.0005, 0.002),
+    ),
+    "night": Condition(
+        ambient=(0.001, 0.004), sun=(0.0, 0.0), elevation=(30, 65), sky=DARK, exposure=2.2, noise=0.045,
+        extinction=(0.0005, 0.002), headlights=0.16,
+    ),
     "fog": Condition(
-        (0.40, 0.55), (0.0, 0.0), (40, 60), False, GREY, 1.0, 0.012, (0.035, 0.08), laser_loss=0.10, backscatter=0.10
+        ambient=(0.40, 0.55), sun=(0.0, 0.0), elevation=(40, 60), sky=GREY, exposure=1.0, noise=0.012,
+        extinction=(0.06, 0.14), laser_loss=0.10, backscatter=0.10,
     ),
     "rain": Condition(
-        (0.18, 0.30),
-        (0.0, 0.0),
-        (40, 60),
-        False,
-        GREY,
-        1.5,
-        0.018,
-        (0.010, 0.020),
-        rain=(0.5, 1.0),
-        laser_loss=0.25,
-        backscatter=0.05,
+        ambient=(0.18, 0.30), sun=(0.0, 0.0), elevation=(40, 60), sky=GREY, exposure=1.5, noise=0.018,
+        extinction=(0.010, 0.020), rain=(0.5, 1.0), laser_loss=0.25, backscatter=0.05,
     ),
-    "low_sun": Condition((0.22, 0.32), (0.8, 1.2), (3, 9), True, GOLD, 1.2, 0.012, (0.001, 0.003), glare=(0.5, 1.0)),
-}
+    "low_sun": Condition(
+        ambient=(0.22, 0.32), sun=(0.8, 1.2), elevation=(3, 9), sky=GOLD, exposure=1.2, noise=0.012,
+        extinction=(0.001, 0.003), ahead=True, glare=(1.0, 2.2),
+    ),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class Weather:
         name: The condition's.
         kind: The condition.
         sun_direction: Towards the sun: right, up, forward; one unit long.
+        gains: Of the colour camera's channels: exposure and white balance are never quite right.
     """
 
     name: str
@@ -91,6 +93,7 @@ class Weather:
     glare: float
     rain: float
     sun_direction: Triple
+    gains: Triple
 
 
 def draw_weather(name: str, rng: np.random.Generator) -> Weather:
@@ -99,6 +102,7 @@ def draw_weather(name: str, rng: np.random.Generator) -> Weather:
     elevation = np.radians(rng.uniform(*kind.elevation))
     azimuth = rng.uniform(-0.42, 0.42) if kind.ahead else rng.uniform(-np.pi, np.pi)
     flat = np.cos(elevation)
+    red, green, blue = rng.uniform(0.7, 1.35) * rng.uniform(0.9, 1.1, 3)
     return Weather(
         name=name,
         kind=kind,
@@ -108,4 +112,5 @@ def draw_weather(name: str, rng: np.random.Generator) -> Weather:
         glare=float(rng.uniform(*kind.glare)),
         rain=float(rng.uniform(*kind.rain)),
         sun_direction=(float(np.sin(azimuth) * flat), float(np.sin(elevation)), float(np.cos(azimuth) * flat)),
+        gains=(float(red), float(green), float(blue)),
     )

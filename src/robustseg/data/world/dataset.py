@@ -26,10 +26,10 @@ Progress = Callable[[int, int], None]
 """Called with the number of frames that are ready and the number there will be."""
 
 MODALITIES: tuple[Modality, ...] = (
-    Modality("rgb", mean=(130.2, 129.3, 126.7), std=(59.7, 60.3, 61.7), photometric=True),
-    Modality("depth", mean=(66.0, 59.5, 38.6), std=(91.5, 75.4, 63.3), resample="nearest"),
-    Modality("event", mean=(7.6, 7.4, 30.4), std=(30.7, 30.5, 50.9), resample="nearest"),
-    Modality("lidar", mean=(6.0, 15.8, 8.5), std=(22.2, 44.3, 29.3), resample="nearest"),
+    Modality("rgb", mean=(135.0, 134.3, 131.6), std=(67.1, 67.4, 67.4), photometric=True),
+    Modality("depth", mean=(61.3, 54.4, 35.8), std=(90.3, 74.0, 62.2), resample="nearest"),
+    Modality("event", mean=(7.6, 7.4, 30.3), std=(30.6, 30.2, 50.8), resample="nearest"),
+    Modality("lidar", mean=(2.4, 7.0, 3.4), std=(14.0, 31.1, 18.1), resample="nearest"),
 )
 """Means and standard deviations in counts, of the first 400 training frames of world 0."""
 

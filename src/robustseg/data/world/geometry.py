@@ -12,13 +12,14 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, Int32
+from jaxtyping import Bool, Float32, Int32, Int64
 
 from robustseg.data.world.materials import Material
 
 CORNERS = 8
 NEAR = 0.4
-FAR = 180.0
+FAR, FAR_INNER = 180.0, 70.0
+"""Farther objects are left out; those on and beside the road are smaller."""
 FOCAL = 0.83  # of the image's width: a field of view of 62 degrees
 HORIZON = 0.42  # of the image's height, from the top
 SUBPIXEL_BITS = 4
@@ -65,11 +66,13 @@ class Raster:
         face: Place in `faces`, -1 where the pixel sees the ground or the sky.
         inverse_depth: 1 / metres along the optical axis of that face, 0 elsewhere.
         directions: Viewing rays in road directions, one unit long along the optical axis.
+        normals: Outward normal of each face, and in the last column, at place -1, the ground's.
     """
 
-    face: Int32[np.ndarray, "H W"]
+    face: Int64[np.ndarray, "H W"]
     inverse_depth: Float32[np.ndarray, "H W"]
-    directions: Float32[np.ndarray, "H W 3"]
+    directions: Float32[np.ndarray, "3 H W"]
+    normals: Float32[np.ndarray, "3 F1"]
 
 
 def concatenate(parts: list[Faces]) -> Faces:
@@ -105,14 +108,14 @@ def figure(
 
 
 @lru_cache(maxsize=8)
-def pixel_rays(height: int, width: int) -> Float32[np.ndarray, "H W 3"]:
+def pixel_rays(height: int, width: int) -> Float32[np.ndarray, "3 H W"]:
     """Right, up, forward of each pixel's centre, forward = 1."""
     focal = FOCAL * width
     u = (np.arange(width, dtype=np.float32) + 0.5 - width / 2) / focal
     v = (HORIZON * height - np.arange(height, dtype=np.float32) - 0.5) / focal
-    rays = np.ones((height, width, 3), np.float32)
-    rays[..., 0] = u[None, :]
-    rays[..., 1] = v[:, None]
+    rays = np.ones((3, height, width), np.float32)
+    rays[0] = u[None, :]
+    rays[1] = v[:, None]
     return rays
 
 
@@ -129,14 +132,18 @@ def rasterise(faces: Faces, pose: Pose, height: int, width: int) -> Raster:
     """Paints the faces from far to near; each pixel's depth is exact, from the plane of the face it sees."""
     turn = rotation(pose)
     points = _to_camera(faces.corners, pose, turn)
-    chosen = _visible(points, faces)
+    normals = _normals(points)
+    distance = np.einsum("fc,fc->f", normals, points[:, 0])
+    chosen = _visible(points, distance, faces)
     order = np.argsort(-(faces.near - 1000.0 * faces.inner)[chosen], kind="stable")
     chosen = chosen[order]
     painted = np.full((height, width), -1, np.int32)
     for place, outline in zip(chosen, _outlines(points[chosen], height, width), strict=True):
         cv2.fillConvexPoly(painted, outline, int(place), cv2.LINE_8, SUBPIXEL_BITS)
+    face = painted.astype(np.int64)
     rays = pixel_rays(height, width)
-    return Raster(painted, _inverse_depth(painted, points, rays), rays @ turn.T)
+    directions = (turn @ rays.reshape(3, -1)).reshape(rays.shape)
+    return Raster(face, _inverse_depth(face, points, normals, distance, rays), directions, _outward(normals @ turn.T))
 
 
 def _to_camera(corners: np.ndarray, pose: Pose, turn: np.ndarray) -> np.ndarray:
@@ -149,18 +156,25 @@ def _to_camera(corners: np.ndarray, pose: Pose, turn: np.ndarray) -> np.ndarray:
 
 
 def _normals(points: np.ndarray) -> np.ndarray:
-    return np.cross(points[:, 1] - points[:, 0], points[:, 2] - points[:, 0])
+    """Cross products of two edges; written out, because np.cross is slow on many short vectors."""
+    ax, ay, az = (points[:, 1] - points[:, 0]).T
+    bx, by, bz = (points[:, 2] - points[:, 0]).T
+    return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], axis=1)
 
 
-def _visible(points: np.ndarray, faces: Faces) -> np.ndarray:
+def _visible(points: np.ndarray, distance: np.ndarray, faces: Faces) -> np.ndarray:
     """Places of the faces in front of the camera, in its field of view and turned to it."""
     depth = points[..., 2]
     nearest, farthest = depth.min(1), depth.max(1)
     side = points[..., 0] / np.maximum(depth, NEAR)
     limit = 0.75 / FOCAL
-    seen = (farthest > NEAR) & (nearest < FAR) & (side.min(1) < limit) & (side.max(1) > -limit)
-    turned = np.einsum("fc,fc->f", _normals(points), points[:, 0]) < 0
-    return np.flatnonzero(seen & (turned | ~faces.solid))
+    seen = (
+        (farthest > NEAR)
+        & (nearest < np.where(faces.inner, FAR_INNER, FAR))
+        & (side.min(1) < limit)
+        & (side.max(1) > -limit)
+    )
+    return np.flatnonzero(seen & ((distance < 0) | ~faces.solid))
 
 
 def _outlines(points: np.ndarray, height: int, width: int) -> list[np.ndarray]:
@@ -198,17 +212,20 @@ def _clip_near(polygon: np.ndarray) -> np.ndarray:
     return clipped
 
 
-def _inverse_depth(painted: np.ndarray, points: np.ndarray, rays: np.ndarray) -> np.ndarray:
+def _inverse_depth(
+    face: np.ndarray, points: np.ndarray, normals: np.ndarray, distance: np.ndarray, rays: np.ndarray
+) -> np.ndarray:
     """1 / depth along each pixel's ray on its face's plane, kept within the face where a ray grazes its edge."""
-    normals = _normals(points)
-    distance = np.einsum("fc,fc->f", normals, points[:, 0])
     edge_on = np.abs(distance) < 1e-9
     planes = normals / np.where(edge_on, 1.0, distance)[:, None]
     depth = np.maximum(points[..., 2], NEAR)
-    low, high = 1 / depth.max(1), 1 / depth.min(1)
-    where = np.flatnonzero(painted.ravel() >= 0)
-    place = painted.ravel()[where]
-    inverse = np.einsum("pc,pc->p", planes[place], rays.reshape(-1, 3)[where])
-    out = np.zeros(painted.size, np.float32)
-    out[where] = np.clip(inverse, low[place], high[place])
-    return out.reshape(painted.shape)
+    table = np.stack([*planes.T, 1 / depth.max(1), 1 / depth.min(1)])
+    table = np.concatenate([table, np.zeros((5, 1))], 1).astype(np.float32)  # place -1: nothing, at inverse depth 0
+    a, b, c, low, high = (row[face] for row in table)
+    return np.clip(a * rays[0] + b * rays[1] + c, low, high)
+
+
+def _outward(normals: np.ndarray) -> np.ndarray:
+    """Normals of unit length, and the ground's behind them."""
+    length = np.sqrt((normals * normals).sum(1, keepdims=True))
+    return np.concatenate([normals / np.maximum(length, 1e-9), np.array([[0, 1, 0]], np.float32)]).T.copy()

@@ -78,7 +78,7 @@ def _furniture(scene: Scene, rng: np.random.Generator, side: float) -> list[Face
     kerb, spacing = scene.street.kerb, scene.street.lamp_spacing
     offset = 0.0 if side > 0 else spacing / 2
     parts = [shapes.lamp_post(side * (kerb + 0.45), float(s), -side * 1.6) for s in np.arange(offset, CHUNK, spacing)]
-    for s in rng.uniform(0.0, CHUNK, int(rng.integers(0, 3))):
+    for s in rng.uniform(0.0, CHUNK, int(rng.integers(1, 4))):
         shape, height = int(rng.integers(len(shapes.SIGN_OUTLINES))), float(rng.uniform(2.0, 2.6))
         parts.append(shapes.sign(side * (kerb + float(rng.uniform(0.4, 0.9))), float(s), shape, height))
     if rng.random() < 0.4:

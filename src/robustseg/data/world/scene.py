@@ -117,7 +117,7 @@ def scene_of(seed: int, number: int, condition: str | None = None) -> Scene:
         greenery=float(rng.uniform(0.1, 0.6)),
         walls=tuple(_draw_wall(rng) for _ in range(3)),
         leaves=(float(rng.uniform(0.05, 0.16)), float(rng.uniform(0.14, 0.24)), float(rng.uniform(0.03, 0.07))),
-        crowd=float(rng.uniform(1.5, 4.0)),
+        crowd=float(rng.uniform(3.0, 7.0)),
     )
 
 

@@ -21,23 +21,23 @@ HEIGHT_ZERO, HEIGHT_STEP = 40.0, 32.0
 
 DISPARITY_COUNTS = 1000.0
 """Counts = this / depth in metres."""
-DISPARITY_NOISE = 0.0035
+DISPARITY_NOISE = 0.0022
 """Standard deviation of 1 / depth; in depth it grows with depth squared."""
 
 EVENT_THRESHOLD = 0.18
 EVENT_COUNTS = 50.0
 
 RANGE_COUNTS = 4.0
-RINGS = np.radians(np.linspace(-24.0, 11.0, 24))
-AZIMUTH_STEP = float(np.radians(0.6))
-SEEN_AT = 45.0
+RINGS = np.radians(np.linspace(-23.0, 9.0, 16))
+AZIMUTH_STEP = float(np.radians(0.9))
+SEEN_AT = 36.0
 """Range in metres at which a surface of reflectivity 0.1, seen head-on in clear air, returns half of the pulses."""
 
 
 def averaged(radiance: np.ndarray) -> np.ndarray:
-    """Means over each pixel's part of the raster."""
-    height, width = radiance.shape[0] // FINER, radiance.shape[1] // FINER
-    return cv2.resize(radiance, (width, height), interpolation=cv2.INTER_AREA).reshape(height, width, -1)
+    """Means over each pixel's part of the raster; "C H W" becomes "H W C"."""
+    height, width = radiance.shape[1] // FINER, radiance.shape[2] // FINER
+    return np.dstack([cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA) for plane in radiance])
 
 
 def sampled(values: np.ndarray) -> np.ndarray:
@@ -61,7 +61,7 @@ def color_image(
 ) -> UInt8[np.ndarray, "H W 3"]:
     """A colour camera: fixed exposure, bloom, shot and dark noise, clipping, gamma. `light` includes glare."""
     kind = scene.weather.kind
-    exposed = light * np.float32(kind.exposure)
+    exposed = light * (np.float32(kind.exposure) * np.array(scene.weather.gains, np.float32))
     exposed += 0.25 * cv2.GaussianBlur(np.maximum(exposed - 1, 0), (0, 0), 0.03 * light.shape[1])
     if scene.weather.rain > 0:
         exposed = _rain(exposed, scene.weather.rain, rng)
@@ -78,7 +78,7 @@ def _rain(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.nd
         start = (int(x * width), int(y * height))
         end = (start[0] + int(2 * length), start[1] + int((0.03 + 0.08 * length) * height))
         cv2.line(streaks, start, end, 0.12, 1)
-    for x, y, radius in rng.uniform(0, 1, (int(14 * strength), 3)):
+    for x, y, radius in rng.uniform(0, 1, (int(22 * strength), 3)):
         size = max(2, round((0.015 + 0.035 * radius) * width))
         cv2.circle(drops, (int(x * width), int(y * height)), size, 1.0, -1)
     blurred = cv2.GaussianBlur(image, (0, 0), 0.025 * width)
@@ -112,7 +112,7 @@ def depth_image(
     chance = 0.5 + 0.22 * smooth_noise(rng, height, width, 5) + 0.12 * rng.standard_normal((height, width), np.float32)
     seen = (chance < 1.25 * quality - 0.12) & (noisy > 1 / 90.0)
     metres = np.float32(1) / np.maximum(noisy, np.float32(1 / 90.0))
-    up = np.float32(1.6) + metres * pixel_rays(height, width)[..., 1]
+    up = np.float32(1.6) + metres * pixel_rays(height, width)[1]
     planes = [
         DISPARITY_COUNTS * noisy,
         60 * np.log2(np.maximum(metres, 1.0) / 2 + 1) - 20,
@@ -129,7 +129,7 @@ def _match_quality(scene: Scene, inverse: np.ndarray, light: np.ndarray, glare: 
     enough = np.clip((exposed - 1.5 * kind.noise) / (5 * kind.noise), 0, 1)
     bearable = np.clip((1.25 - exposed) / 0.35, 0, 1)
     clear = np.clip(np.exp(-scene.weather.extinction / np.maximum(inverse, 1e-3)) * 2 - 0.2, 0, 1)
-    contrast = np.clip(1.4 * light / (light + 2 * glare + 1e-6) - 0.3, 0, 1)
+    contrast = np.clip(1.4 * light / (light + 0.7 * glare + 1e-6) - 0.3, 0, 1)
     wet = 1 - 0.15 * scene.weather.rain
     return (enough * bearable * clear * contrast * wet).astype(np.float32)
 
@@ -165,16 +165,17 @@ def lidar_image(scene: Scene, view: View, rng: np.random.Generator) -> UInt8[np.
     row, column = _beams(height, width, float(rng.random()))
     point = (FINER * row + FINER // 2, FINER * column + FINER // 2)
     depth, material = view.depth[point], view.material[point]
-    ray = pixel_rays(*view.depth.shape)[point]
-    distance = np.where(material == Material.SKY, np.inf, depth * np.linalg.norm(ray, axis=1))
-    seen, reflectivity = _returns(scene, distance, material, view.facing[point], rng)
+    ray = view.raster.directions[:, *point]
+    length = np.sqrt((ray * ray).sum(0))
+    distance = depth * length
+    seen, reflectivity = _returns(scene, distance, material, _facing(view, point, ray) / length, rng)
     measured = distance + 0.03 * rng.standard_normal(len(row))
     droplet = rng.random(len(row)) < scene.weather.kind.backscatter
     near = rng.uniform(1.0, 9.0, len(row))
     blocked = droplet & (near < distance)
     measured = np.where(blocked, near, measured)
     reflectivity = np.where(blocked, 0.05, reflectivity)
-    up = np.where(blocked, 1.6 + near * ray[:, 1], view.position[(*point, 1)])
+    up = np.where(blocked, 1.6 + near * ray[1], view.position[1][point])
     kept = (seen | blocked) & (measured < 255 / RANGE_COUNTS)
     planes = np.stack([RANGE_COUNTS * measured, 255 * np.sqrt(reflectivity), HEIGHT_ZERO + HEIGHT_STEP * up], -1)
     image = np.zeros((height, width, 3), np.uint8)
@@ -194,6 +195,13 @@ def _beams(height: int, width: int, phase: float) -> tuple[np.ndarray, np.ndarra
     return row[inside], column[inside]
 
 
+def _facing(view: View, point: tuple[np.ndarray, np.ndarray], ray: np.ndarray) -> np.ndarray:
+    """Cosine between rays and the normals of what they hit, times the rays' length; kerbs stand across the road."""
+    normal = view.raster.normals[:, view.raster.face[point]]
+    kerb = view.material[point] == Material.KERB
+    return np.abs(np.where(kerb, ray[0], (normal * ray).sum(0)))
+
+
 def _returns(
     scene: Scene, distance: np.ndarray, material: np.ndarray, facing: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -205,7 +213,7 @@ def _returns(
     chance = power / (1 + power) * (1 - scene.weather.kind.laser_loss) * (1 - SPECULAR[material])
     wet = 1 - 0.5 * scene.weather.rain * (material == Material.ASPHALT)
     seen = rng.random(len(distance)) < chance * wet
-    reported = true * np.exp(0.12 * rng.standard_normal(len(distance)))
+    reported = true * np.exp(0.22 * rng.standard_normal(len(distance)))
     return seen, np.clip(reported, 0.005, 1)
 
 

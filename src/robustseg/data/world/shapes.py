@@ -88,8 +88,8 @@ def lamp_post(x: float, s: float, reach: float) -> Faces:
     tip = x + reach
     low, high = min(x, tip), max(x, tip)
     parts = [
-        upright(rectangle(x - 0.11, x + 0.11, 0.0, 6.5), s, Material.METAL, STEEL),
-        upright(rectangle(low, high, 6.35, 6.55), s, Material.METAL, STEEL),
+        upright(rectangle(x - 0.18, x + 0.18, 0.0, 6.5), s, Material.METAL, STEEL),
+        upright(rectangle(low, high, 6.30, 6.58), s, Material.METAL, STEEL),
         upright(rectangle(tip - 0.35, tip + 0.35, 6.15, 6.40), s, Material.LAMP, (0.95, 0.85, 0.65)),
     ]
     return figure(parts, inner=True, solid=False)
@@ -97,12 +97,12 @@ def lamp_post(x: float, s: float, reach: float) -> Faces:
 
 def sign(x: float, s: float, shape: int, height: float) -> Faces:
     """A traffic sign on its pole; shape 0 = red disc, 1 = warning triangle, 2 = blue board, 3 = yellow diamond."""
-    mast = upright(rectangle(x - 0.07, x + 0.07, 0.0, height), s, Material.METAL, STEEL)
+    mast = upright(rectangle(x - 0.12, x + 0.12, 0.0, height), s, Material.METAL, STEEL)
     outer, inner = SIGN_OUTLINES[shape]
     rim, face = SIGN_COLORS[shape]
     plates = [
-        upright([(x + a * 0.55, height + b * 0.55) for a, b in outer], s - 0.02, Material.PLATE, rim),
-        upright([(x + a * 0.55, height + b * 0.55) for a, b in inner], s - 0.03, Material.PLATE, face),
+        upright([(x + a * 0.70, height + b * 0.70) for a, b in outer], s - 0.02, Material.PLATE, rim),
+        upright([(x + a * 0.70, height + b * 0.70) for a, b in inner], s - 0.03, Material.PLATE, face),
     ]
     return figure([mast, *plates], inner=True, solid=False)
 

@@ -90,7 +90,7 @@ def _lane(rng: np.random.Generator, x: float, speed: float, *, oncoming: bool) -
 def _walked(walker: Walker, scene: Scene, since: float, here: float, time: float) -> list[Faces]:
     s = walker.s + walker.along * since
     x = walker.x + walker.across * since
-    if not 1.0 < s - here < 100.0 or abs(x) > scene.street.edge + 1.0:
+    if not 1.0 < s - here < 55.0 or abs(x) > scene.street.edge + 1.0:
         return []
     stride = round((STRIDES - 1) / 2 * (1 + np.sin(9.0 * time + walker.phase)))
     return [shifted(_body(walker.height, stride, walker.colors), x, s)]
