@@ -11,7 +11,6 @@ import shutil
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from lightning.fabric import Fabric
@@ -23,26 +22,27 @@ from robustseg.data.stats import measured
 from robustseg.distill.objective import Objective
 from robustseg.failures import evaluation_subsets
 from robustseg.files import write_text
-from robustseg.frames import fingerprint, open_frames
+from robustseg.frames import open_frames
 from robustseg.modalities import Modality
 from robustseg.models.card import RANDOM_ORIGIN, ModelCard, read_card
 from robustseg.models.released import MIT_ORIGIN
 from robustseg.models.segmenter import Segmenter
 from robustseg.models.weights import save_model
 from robustseg.recipe import Machine, Recipe
-from robustseg.recipe_file import RECIPE_FILE, differences, plain, write_recipe
+from robustseg.recipe_file import RECIPE_FILE, write_recipe
 from robustseg.robustness.evaluate import check_frames
 from robustseg.scoring import SUMMARY_FILE
 from robustseg.training.batches import TrainingFrames
 from robustseg.training.checkpoint import remove_checkpoints
-from robustseg.training.fit import BEST, Running, Stage, fit
+from robustseg.training.fit import BEST, fit
 from robustseg.training.frozen import FrozenTeacher
+from robustseg.training.identity import is_done, student_identity, teacher_identity
 from robustseg.training.selection import hold_out
+from robustseg.training.stage import Running, Stage
 from robustseg.training.student import StudentStep
 from robustseg.training.teacher import TeacherStep
 
 MEASURED_FRAMES = 200
-IDENTITY = "trained_from.json"
 
 
 def train(recipe: Recipe, *, restart: bool = False) -> Path:
@@ -99,52 +99,6 @@ def measured_recipe(recipe: Recipe) -> Recipe:
         frames = open_frames(recipe.data, recipe.data.train)
         modalities = measured(frames.modalities, frames, limit=MEASURED_FRAMES)
     return replace(recipe, data=replace(recipe.data, modalities=tuple(modalities)))
-
-
-def teacher_identity(recipe: Recipe) -> dict[str, Any]:
-    """Everything that decides a teacher's weights, beyond rounding: parts of the recipe, and the data."""
-    data = plain(recipe.data)
-    for key in ("root", "val"):  # where the data lies, and what is only reported
-        del data[key]
-    data["world"].pop("val_frames")
-    return {
-        "seed": recipe.seed,
-        "data": data,
-        "frames": fingerprint(recipe.data, recipe.data.train),
-        "model": plain(recipe.model),
-        "teacher": plain(recipe.teacher),
-        "ohem": [recipe.distill.ohem_threshold, recipe.distill.ohem_min_kept],
-        "select": [recipe.select, recipe.holdout],
-    }
-
-
-def student_identity(recipe: Recipe, teacher_sha256: str) -> dict[str, Any]:
-    """Everything that decides a student's weights, its teacher included."""
-    identity = {key: value for key, value in teacher_identity(recipe).items() if key not in ("teacher", "ohem")}
-    return {**identity, "student": plain(recipe.student), "distill": plain(recipe.distill), "weights": teacher_sha256}
-
-
-def is_done(folder: Path, identity: dict[str, Any]) -> bool:
-    """Whether `folder` holds the finished stage of this identity; claims the folder for it where it is empty.
-
-    Raises:
-        ValueError: The folder belongs to another identity.
-    """
-    record = folder / IDENTITY
-    if not record.exists():
-        write_text(record, json.dumps(identity, indent=1))
-        return False
-    try:
-        found = json.loads(record.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{record} is damaged: start over with --restart true") from error
-    if lines := differences(found, json.loads(json.dumps(identity))):
-        shown = "; ".join(lines[:8]) + ("; ..." if len(lines) > 8 else "")
-        raise ValueError(
-            f"{folder} was made from something else ({shown}): give this run another --name, "
-            "put the recipe back, or start over with --restart true"
-        )
-    return (folder / SUMMARY_FILE).exists()
 
 
 def _launch(recipe: Recipe, name: str) -> None:
