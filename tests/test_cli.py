@@ -113,7 +113,7 @@ def bad_commands(run, tmp_path):
         "epochz": ["train", str(tmp_path / "bad.yaml")],
         "--data.root": ["train", str(tmp_path / "folders.yaml"), f"--out={tmp_path}"],
         "is no folder": ["train", str(tmp_path / "folders.yaml"), "--data.root=/no/such", f"--out={tmp_path}"],
-        "is no model folder": ["evaluate", str(tmp_path / "empty"), f"--recipe_file={run / 'recipe.yaml'}"],
+        "is no model folder": ["evaluate", str(tmp_path / "empty"), f"--recipe_file={run / 'student' / 'recipe.yaml'}"],
         "SHA-256": ["evaluate", str(damaged)],
         "sonar": ["predict", student, str(tmp_path / "data"), "--only=sonar", "--split=val"],
         "no file": ["predict", student, str(tmp_path / "empty")],
@@ -123,6 +123,7 @@ def bad_commands(run, tmp_path):
         "not empty": ["data", "make-world", str(tmp_path / "data")],
         "problems": ["data", "check", str(tmp_path / "folders.yaml"), f"--data.root={tmp_path / 'data'}"],
         "splits": ["evaluate", student, "--split=test"],
+        "comes first": ["train", "--name=x", str(tmp_path / "bad.yaml")],
         "lower batch_size": ["train", str(run.parent / "tiny.yaml"), *TINY, "--teacher.batch_size=64", "--name=x"],
     }
 
@@ -131,6 +132,8 @@ def test_bad_input_gets_one_clear_line(run, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for said, words in bad_commands(run, tmp_path).items():
         assert main(words) != 0, words
-        error = capsys.readouterr().err.strip().splitlines()[-1]
-        assert error.startswith("error: "), words
+        error = capsys.readouterr().err
+        assert "Traceback" not in error, words
+        error = error[error.index("error: ") :].strip()
         assert said in error, (words, error)
+        assert words[0] == "convert" or "\n" not in error, error  # every tensor of a wrong checkpoint has its line

@@ -10,6 +10,7 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 from rich.console import Console
+from rich.text import Text
 
 from robustseg import commands
 from robustseg.recipe_file import add_recipe_arguments, read_yaml, to_recipe
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         run(COMMANDS[name], name, rest)
     except (ValueError, OSError) as error:
-        return _fail(" ".join(str(error).split()))
+        return _fail(str(error).strip())
     except KeyboardInterrupt:
         return _fail("stopped; the same command goes on from the last checkpoint", 130)
     return 0
@@ -59,6 +60,8 @@ def run(function: Callable[..., None], name: str, arguments: list[str]) -> None:
         return
     parser.add_argument("RECIPE", type=str, help="A recipe file; every key below can be overridden.")
     own = parser.add_function_arguments(function, skip={"recipe"})
+    if arguments and arguments[0].startswith("-") and arguments[0] not in ("-h", "--help"):
+        raise ValueError(f"robustseg {name} RECIPE ...: the recipe comes first, then the flags")
     path = arguments[0] if arguments and not arguments[0].startswith("-") else None
     add_recipe_arguments(parser, read_yaml(Path(path)) if path else {}, where=path or "")
     values = parser.instantiate(parser.parse_args(arguments))
@@ -92,7 +95,7 @@ def _first_line(function: Callable[..., Any]) -> str:
 
 
 def _fail(message: str, status: int = 1) -> int:
-    Console(stderr=True, highlight=False, soft_wrap=True).print("[bold red]error:[/]", message, markup=True)
+    Console(stderr=True, highlight=False, soft_wrap=True).print(Text.assemble(("error:", "bold red"), " ", message))
     return status
 
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from robustseg.progress import progress_bar, tracked
 from robustseg.recipe import Backbone, Recipe
 
-console = Console(highlight=False, soft_wrap=True)
+console = Console(highlight=False, soft_wrap=True, markup=False)
 
 
 def train(recipe: Recipe, *, restart: bool = False) -> None:
@@ -165,7 +165,7 @@ def check_data(recipe: Recipe) -> None:
     for split in dict.fromkeys((recipe.data.train, recipe.data.val)):
         result = check_frames(recipe.data, split, progress=tracked(f"reading {split}"))
         for line in check_lines(result):
-            console.print(line, markup=False, soft_wrap=True)
+            console.print(line)
         bad += len(result.errors)
     if bad:
         raise ValueError(f"{bad} problems, named above")

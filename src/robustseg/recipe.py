@@ -5,6 +5,7 @@ Keys are exactly these fields; an unknown key is an error, and nothing in a file
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from typing import Literal
@@ -168,6 +169,8 @@ class Schedule:
         require(0 < self.lr < 100, "lr must be above 0", self.lr)
         for name in ("weight_decay", "warmup_epochs", "warmup_ratio", "power", "clip"):
             require(getattr(self, name) >= 0, f"{name} must be 0 or more", getattr(self, name))
+        require(self.warmup_ratio <= 1, "warmup_ratio must be 1 or less", self.warmup_ratio)
+        require(self.warmup_epochs < self.epochs or self.epochs == 1, "warm-up must end before training", self.epochs)
         require(0 <= self.ema < 1, "ema is a decay below 1", self.ema)
 
 
@@ -202,6 +205,12 @@ class Distill:
     rrm_form: Literal["ours", "released"] = "ours"
     ohem_threshold: float = 0.7
     ohem_min_kept: float = 1 / 16
+
+    def __post_init__(self) -> None:
+        for name in ("cross_entropy", "logit_kl", "hpdm", "rrm"):
+            require(0 <= getattr(self, name) < math.inf, f"{name} must be a weight of 0 or more", getattr(self, name))
+        for name in ("ohem_threshold", "ohem_min_kept"):
+            require(0 <= getattr(self, name) <= 1, f"{name} lies between 0 and 1", getattr(self, name))
 
 
 @dataclass(frozen=True)

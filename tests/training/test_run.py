@@ -1,29 +1,22 @@
 import csv
 import dataclasses
 import json
+from functools import partial
 
 import pytest
 import torch
+from lightning.fabric import Fabric
 from safetensors.torch import load_file
 
 import robustseg as rs
-from robustseg.recipe import Data, Distill, Machine, Model, Recipe, Schedule, World
+from robustseg.failures import all_subsets
+from robustseg.frames import open_frames
+from robustseg.recipe import Data, Distill, Machine, Model, Schedule, World
+from robustseg.recipe_file import read_recipe
 from robustseg.training import teacher
+from robustseg.training.checkpoint import load_checkpoint
 from robustseg.training.run import train, train_teacher
-
-
-def recipe(out, **changes) -> Recipe:
-    schedule = Schedule(epochs=1, batch_size=4)
-    values = {
-        "name": "small",
-        "data": Data(size=(32, 64), world=World(train_frames=10, val_frames=4)),
-        "model": Model(width=16),
-        "teacher": schedule,
-        "student": schedule,
-        "machine": Machine(accelerator="cpu", log_every=1),
-        "out": str(out),
-    }
-    return Recipe(**(values | changes))
+from robustseg.training.selection import hold_out, selection_counts, selection_score
 
 
 def rows(path):
@@ -31,7 +24,7 @@ def rows(path):
         return list(csv.DictReader(stream))
 
 
-def test_every_term_its_weight_and_share_are_logged(tmp_path):
+def test_every_term_its_weight_and_share_are_logged(recipe, tmp_path):
     student = train(recipe(tmp_path))
     first = rows(student / "log.csv")[0]
     names = ("cross_entropy", "logit_kl", "hpdm", "rrm")
@@ -44,13 +37,13 @@ def test_every_term_its_weight_and_share_are_logged(tmp_path):
 
 
 @pytest.mark.parametrize("select", ["published", "last"])
-def test_other_selections_say_so(tmp_path, select):
+def test_other_selections_say_so(recipe, tmp_path, select):
     student = train(recipe(tmp_path, select=select))
     summary = json.loads((student / "training.json").read_text())
     assert summary["split"] == ("val" if select == "published" else None)
 
 
-def test_student_starts_where_the_recipe_says(tmp_path):
+def test_student_starts_where_the_recipe_says(recipe, tmp_path):
     frozen = Schedule(epochs=1, batch_size=4, lr=1e-30, weight_decay=0)
     for start in ("teacher", "scratch"):
         folder = train(recipe(tmp_path, name=start, student=frozen, distill=Distill(student_init=start)))
@@ -62,7 +55,7 @@ def test_student_starts_where_the_recipe_says(tmp_path):
     assert torch.allclose(*(load_file(folder / "model.safetensors")[name] for folder in (other, start)))
 
 
-def test_changed_recipe_is_named_and_nothing_is_lost(tmp_path):
+def test_changed_recipe_is_named_and_nothing_is_lost(recipe, tmp_path):
     student = train(recipe(tmp_path))
     stamp = (student / "model.safetensors").stat().st_mtime_ns
     with pytest.raises(ValueError, match=r"teacher.epochs: 1 -> 2.*--restart true"):
@@ -70,12 +63,13 @@ def test_changed_recipe_is_named_and_nothing_is_lost(tmp_path):
     with pytest.raises(ValueError, match=r"distill.rrm: "):
         train(recipe(tmp_path, distill=Distill(rrm=7.0)))
     assert (student / "model.safetensors").stat().st_mtime_ns == stamp
+    assert read_recipe(student / "recipe.yaml") == recipe(tmp_path)
     machine = dataclasses.replace(recipe(tmp_path).machine, log_every=5)
     assert train(recipe(tmp_path, machine=machine)) == student  # where it runs does not matter
 
 
-@pytest.mark.parametrize("where", ["loss", "gradient"])
-def test_nan_stops_with_the_frames_names_and_keeps_the_weights(tmp_path, monkeypatch, where):
+@pytest.mark.parametrize(("where", "clip"), [("loss", 1.0), ("gradient", 1.0), ("gradient", 0.0)])
+def test_nan_stops_with_the_frames_names_and_keeps_the_weights(recipe, tmp_path, monkeypatch, where, clip):
     real = teacher.ohem_cross_entropy
 
     def broken(logits, labels, **options):
@@ -87,12 +81,13 @@ def test_nan_stops_with_the_frames_names_and_keeps_the_weights(tmp_path, monkeyp
 
     monkeypatch.setattr(teacher, "ohem_cross_entropy", broken)
     with pytest.raises(ValueError, match=r"not finite on the frames scene"):
-        train(recipe(tmp_path, machine=Machine(accelerator="cpu", log_every=100)))
+        train(recipe(tmp_path, teacher=Schedule(epochs=1, batch_size=4, clip=clip)))
+    assert load_checkpoint(tmp_path / "small" / "teacher") is None
     assert not (tmp_path / "small" / "teacher" / "model.json").exists()
 
 
 @pytest.mark.slow
-def test_accumulation_gives_nearly_the_same_step(tmp_path):
+def test_accumulation_gives_nearly_the_same_step(recipe, tmp_path):
     losses = []
     for parts in (1, 2):
         schedule = Schedule(epochs=1, batch_size=4, accumulate=parts)
@@ -103,31 +98,29 @@ def test_accumulation_gives_nearly_the_same_step(tmp_path):
 
 
 @pytest.mark.slow
-def test_two_processes_train_and_count_like_one(tmp_path):
+def test_two_processes_train_and_count_like_one(recipe, tmp_path):
     machine = Machine(accelerator="cpu", devices=2, log_every=1)
     data = Data(size=(32, 64), world=World(train_frames=12, val_frames=5))
     student = train(recipe(tmp_path, machine=machine, data=data, holdout=0.25))
-    summary = json.loads((student / "training.json").read_text())
-    model = rs.load(student)
-    from lightning.fabric import Fabric
-
-    from robustseg.failures import all_subsets
-    from robustseg.frames import open_frames
-    from robustseg.training.selection import hold_out, selection_counts, selection_score
-
     _, held = hold_out(open_frames(data, "train"), 0.25, recipe(tmp_path).seed)
-    alone = selection_counts(Fabric(accelerator="cpu", devices=1), model, held, all_subsets(4), batch_size=4)
-    assert selection_score(alone) == summary["score"]  # the two processes' counts, summed, are one process's
+    counts = []
+    for devices in (1, 2):
+        fabric = Fabric(accelerator="cpu", devices=devices, strategy="ddp_spawn" if devices > 1 else "auto")
+        count = partial(selection_counts, model=rs.load(student), frames=held, subsets=all_subsets(4), batch_size=2)
+        counts.append(fabric.launch(count))
+    assert torch.equal(counts[0], counts[1])
+    summary = json.loads((student / "training.json").read_text())
+    assert selection_score(counts[0]) == summary["score"]
 
 
 @pytest.mark.slow
-def test_bfloat16_trains(tmp_path):
+def test_bfloat16_trains(recipe, tmp_path):
     machine = Machine(accelerator="cpu", precision="bf16-mixed", log_every=1)
     student = train(recipe(tmp_path, machine=machine))
     assert all(torch.isfinite(value).all() for value in load_file(student / "model.safetensors").values())
 
 
-def test_a_given_teacher_saves_the_first_stage(tmp_path):
+def test_a_given_teacher_saves_the_first_stage(recipe, tmp_path):
     teacher_folder = train(recipe(tmp_path)).parent / "teacher"
     student = train(recipe(tmp_path, name="second", distill=Distill(teacher=str(teacher_folder))))
     assert not (student.parent / "teacher").exists()
@@ -135,7 +128,28 @@ def test_a_given_teacher_saves_the_first_stage(tmp_path):
     assert torch.equal(*(next(iter(load_file(f / "model.safetensors").values())) for f in (student, again)))
 
 
-def test_the_teacher_alone(tmp_path):
+def test_the_teacher_alone(recipe, tmp_path):
     folder = train_teacher(recipe(tmp_path))
     assert (folder / "model.json").exists()
     assert not (folder.parent / "student").exists()
+
+
+def test_what_would_fail_late_fails_first(recipe, tmp_path):
+    schedule = Schedule(epochs=1, batch_size=64)
+    with pytest.raises(ValueError, match="lower batch_size"):
+        train(recipe(tmp_path, student=schedule))
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        train(recipe(tmp_path, distill=Distill(student_init="nowhere")))
+    with pytest.raises(ValueError, match="GPUs"):
+        train(recipe(tmp_path, machine=Machine(accelerator="gpu", devices=64)))
+    assert not (tmp_path / "small").exists()
+
+
+def test_only_a_reported_split_may_change(recipe, tmp_path):
+    student = train(recipe(tmp_path))
+    reported = Data(size=(32, 64), val="held_out", world=World(train_frames=10, val_frames=3))
+    assert train(recipe(tmp_path, data=reported)) == student
+    chosen = recipe(tmp_path, name="published", select="published")
+    train(chosen)
+    with pytest.raises(ValueError, match="val"):
+        train(dataclasses.replace(chosen, data=reported))

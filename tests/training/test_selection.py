@@ -45,3 +45,11 @@ def test_counts_equal_a_loop_of_whole_forwards():
             expected[row] += count(predicted, sample.labels[None], len(frames.classes))[0]
     assert (counts - expected).abs().sum() <= 4  # a tie may fall either way
     assert 0 <= selection_score(counts) <= 100
+
+
+def test_subsets_without_frames_are_left_out_of_the_score():
+    counts = torch.zeros(2, 3, 3, dtype=torch.int64)
+    counts[0, :, 0] = 5
+    assert selection_score(counts) == 100
+    with pytest.raises(ValueError, match="labelled pixel"):
+        selection_score(torch.zeros(2, 3, 3, dtype=torch.int64))

@@ -49,8 +49,8 @@ def load_checkpoint(folder: Path) -> dict[str, Any] | None:
 
 def remove_checkpoints(folder: Path) -> None:
     """Deletes what only an unfinished run needs."""
-    for name in (CURRENT, PREVIOUS):
-        (folder / name).unlink(missing_ok=True)
+    for path in (folder / CURRENT, folder / PREVIOUS, *folder.glob(".*.tmp*")):
+        path.unlink(missing_ok=True)
 
 
 def _save(path: Path, state: dict[str, Any]) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, cast
 
 import torch
 from lightning.fabric import Fabric
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from robustseg.data.transforms import sample_generator
@@ -65,9 +67,10 @@ def fit(fabric: Fabric, stage: Stage) -> Running:
                     journal.log(row)
                 if running.step % stage.steps_per_epoch == 0:
                     _look(fabric, stage, running, journal)
-                if _due(running.step, stage) or interrupted():
+                stop = interrupted()
+                if stop or _due(running.step, stage):
                     _save(fabric, stage, running, journal)
-                if interrupted():
+                if stop:
                     raise KeyboardInterrupt
     return running
 
@@ -94,10 +97,10 @@ def _optimise(
             if logged and number == 0:
                 row |= _loss_row(losses, loss, weights, running.model)
             fabric.backward(loss / len(parts))
-    if stage.schedule.clip:
-        norm = fabric.clip_gradients(module, running.optimizer, max_norm=stage.schedule.clip, error_if_nonfinite=False)
-        if norm is not None and stage.machine.precision != "16-mixed":  # fp16's scaler skips such steps itself
-            _check_finite(norm, {"gradient norm": norm}, parts, running.step)
+    limit = stage.schedule.clip or math.inf
+    norm = fabric.clip_gradients(module, running.optimizer, max_norm=limit, error_if_nonfinite=False)
+    if norm is not None and stage.machine.precision != "16-mixed":  # fp16's scaler skips such steps itself
+        _check_finite(norm, {"gradient norm": norm}, parts, running.step)
     running.optimizer.step()
     running.optimizer.zero_grad(set_to_none=True)
     if running.average is not None:
@@ -133,8 +136,12 @@ def _look(fabric: Fabric, stage: Stage, running: Running, journal: Journal) -> N
     if chosen:
         running.score, running.best_step = score, running.step
         if fabric.is_global_zero:
-            tensors = {key: value.contiguous() for key, value in running.shown.state_dict().items()}
-            write_atomically(stage.folder / BEST, lambda path: save_file(tensors, path))
+            data = save({key: value.contiguous() for key, value in running.shown.state_dict().items()})
+            write_atomically(stage.folder / BEST, lambda path: _write(path, data))
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.write_bytes(data)  # a full disk is an OSError here, as everywhere
 
 
 def _agree_on_buffers(fabric: Fabric, model: nn.Module) -> None:

@@ -18,13 +18,15 @@ IDENTITY_FILE = "trained_from.json"
 def teacher_identity(recipe: Recipe) -> dict[str, Any]:
     """Everything that decides a teacher's weights, beyond rounding: parts of the recipe, and the data."""
     data = plain(recipe.data)
-    for key in ("root", "val"):  # where the data lies, and what is only reported
+    published = recipe.select == "published"
+    for key in ("root",) if published else ("root", "val"):  # where the data lies, and what is only reported
         del data[key]
-    data["world"].pop("val_frames")
+    if not published:
+        del data["world"]["val_frames"]
     return {
         "seed": recipe.seed,
         "data": data,
-        "frames": fingerprint(recipe.data, recipe.data.train),
+        "frames": [fingerprint(recipe.data, split) for split in (recipe.data.train, recipe.data.val)[: 1 + published]],
         "model": plain(recipe.model),
         "teacher": plain(recipe.teacher),
         "ohem": [recipe.distill.ohem_threshold, recipe.distill.ohem_min_kept],

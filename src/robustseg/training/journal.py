@@ -65,7 +65,9 @@ class Journal:
         self._console.print(f"{self._stage}: {text}", highlight=False)
 
     def write(self) -> None:
-        """Brings the file up to date, whole."""
+        """Brings the file up to date, whole; the first process's alone."""
+        if self._console.quiet:
+            return
         columns = list(dict.fromkeys(key for row in self._rows for key in row))
         lines = [",".join(columns), *(",".join(row.get(key, "") for key in columns) for row in self._rows)]
         write_text(self._path, "\n".join(lines) + "\n")

@@ -1,6 +1,6 @@
 """The main job: a teacher on complete sensors, then a student that learns from it and survives missing ones.
 
-A run is a folder: `recipe.yaml`, `teacher/`, `student/`; each stage's folder becomes a model folder when it is done.
+A run is a folder with `teacher/` and `student/`; each stage's folder becomes a model folder when it is done.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from lightning.fabric import Fabric
 from safetensors.torch import load_file
+from torch.multiprocessing.spawn import ProcessRaisedException
 
 from robustseg.build import build_model, load
 from robustseg.data.sample import Frames
@@ -32,7 +33,7 @@ from robustseg.recipe import Machine, Recipe
 from robustseg.recipe_file import RECIPE_FILE, write_recipe
 from robustseg.robustness.evaluate import check_frames
 from robustseg.scoring import SUMMARY_FILE
-from robustseg.training.batches import TrainingFrames
+from robustseg.training.batches import Share, TrainingFrames, steps_per_epoch
 from robustseg.training.checkpoint import remove_checkpoints
 from robustseg.training.fit import BEST, fit
 from robustseg.training.frozen import FrozenTeacher
@@ -60,10 +61,10 @@ def train(recipe: Recipe, *, restart: bool = False) -> Path:
             differs. A loss is not finite. The recipe contradicts itself.
         FileNotFoundError: Data files are missing.
     """
+    check_recipe(recipe)
     recipe = measured_recipe(recipe)
     folder = train_teacher(recipe, restart=restart)
     student = Path(recipe.out) / recipe.name / "student"
-    write_recipe(student.with_name(RECIPE_FILE), recipe)
     if restart:
         shutil.rmtree(student, ignore_errors=True)
     if not is_done(student, student_identity(recipe, read_card(folder).sha256)):
@@ -79,10 +80,31 @@ def train_teacher(recipe: Recipe, *, restart: bool = False) -> Path:
     folder = Path(recipe.out) / recipe.name / "teacher"
     if restart:
         shutil.rmtree(folder, ignore_errors=True)
-    write_recipe(folder.with_name(RECIPE_FILE), recipe)
     if not is_done(folder, teacher_identity(recipe)):
         _launch(recipe, "teacher")
     return folder
+
+
+def check_recipe(recipe: Recipe) -> None:
+    """Finds what would stop the second stage, or the end of the first, before hours are spent.
+
+    Raises:
+        ValueError, FileNotFoundError: Something is wrong with the machine, the batches, the losses or a file.
+    """
+    machine = recipe.machine
+    if machine.accelerator == "gpu" and torch.cuda.device_count() < machine.devices:
+        raise ValueError(f"machine.devices asks for {machine.devices} GPUs, {torch.cuda.device_count()} are here")
+    frames = open_frames(recipe.data, recipe.data.train)
+    train_frames, _ = _split(recipe, frames)
+    for schedule in (recipe.teacher, recipe.student):
+        Share(schedule.batch_size, parts=machine.devices * machine.nodes * schedule.accumulate)
+        steps_per_epoch(len(train_frames), schedule.batch_size)
+    Objective(recipe.distill, len(frames.classes))
+    for folder in (recipe.distill.teacher, recipe.distill.student_init):
+        if folder not in ("", "scratch", "teacher"):
+            read_card(Path(folder))
+    if recipe.model.encoder_weights and not Path(recipe.model.encoder_weights).is_file():
+        raise FileNotFoundError(f"there is no file {recipe.model.encoder_weights} (model.encoder_weights)")
 
 
 def measured_recipe(recipe: Recipe) -> Recipe:
@@ -111,7 +133,11 @@ def _launch(recipe: Recipe, name: str) -> None:
         precision=machine.precision,
         strategy=_strategy(machine),
     )
-    fabric.launch(partial(run_stage, recipe=recipe, name=name))  # as arguments, Fabric would take recipes apart
+    try:
+        fabric.launch(partial(run_stage, recipe=recipe, name=name))  # as arguments, Fabric would take recipes apart
+    except ProcessRaisedException as error:
+        lines = str(error).strip().splitlines()
+        raise ValueError(f"a training process stopped: {lines[-1]}") from error
 
 
 def _strategy(machine: Machine) -> str:
@@ -237,7 +263,7 @@ def _finish(recipe: Recipe, stage: Stage, running: Running, frames: Frames) -> N
         "epochs": stage.schedule.epochs,
         "scores": running.scores,
     }
-    write_text(stage.folder / SUMMARY_FILE, json.dumps(summary, indent=1))
     write_recipe(stage.folder / RECIPE_FILE, recipe)
+    write_text(stage.folder / SUMMARY_FILE, json.dumps(summary, indent=1))  # last: it says that the stage is done
     remove_checkpoints(stage.folder)
     (stage.folder / BEST).unlink()

@@ -75,5 +75,12 @@ def selection_counts(
 
 
 def selection_score(counts: Int64[Tensor, "S K 3"]) -> float:
-    """The mean over the subsets of mIoU in percent, classes that occur nowhere left out."""
-    return float(mean_iou(counts, absent="skip").mean())
+    """The mean over the scored subsets of mIoU in percent, classes that occur nowhere left out.
+
+    Raises:
+        ValueError: No subset was scored: no selection frame has a labelled pixel.
+    """
+    score = float(mean_iou(counts, absent="skip").nanmean())
+    if score != score:
+        raise ValueError("no selection frame has a labelled pixel: raise holdout, or set select to last")
+    return score
