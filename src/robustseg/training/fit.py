@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import signal
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,6 +48,7 @@ def fit(fabric: Fabric, stage: Stage) -> Running:
     )
     model = cast(Step, stage.step).model.to(fabric.device)
     average = moving_average(model, stage.schedule.ema)
+    warnings.filterwarnings("ignore", "Grad strides do not match")  # a matter of DDP's speed, not of its result
     module, optimizer = fabric.setup(stage.step, adamw(model, stage.schedule))
     running = Running(model, optimizer, average)
     if (state := load_checkpoint(stage.folder)) is not None:
