@@ -114,6 +114,7 @@ def bad_commands(run, tmp_path):
         "--data.root": ["train", str(tmp_path / "folders.yaml"), f"--out={tmp_path}"],
         "is no folder": ["train", str(tmp_path / "folders.yaml"), "--data.root=/no/such", f"--out={tmp_path}"],
         "is no model folder": ["evaluate", str(tmp_path / "empty"), f"--recipe_file={run / 'student' / 'recipe.yaml'}"],
+        "no device": ["evaluate", student, "--device=warp:3"],
         "SHA-256": ["evaluate", str(damaged)],
         "sonar": ["predict", student, str(tmp_path / "data"), "--only=sonar", "--split=val"],
         "no file": ["predict", student, str(tmp_path / "empty")],

@@ -44,12 +44,33 @@ def build_model(model: recipe.Model, num_classes: int, num_modalities: int, *, s
 def load(folder: str | Path, device: str | torch.device = "cpu") -> Segmenter:
     """The model of a model folder, in evaluation mode. No code in the folder is run.
 
+    Args:
+        folder: With `model.json` and `model.safetensors`.
+        device: Where to put it; "auto" = a GPU if there is one.
+
     Raises:
         FileNotFoundError: It is no model folder.
-        ValueError: Its card or its weights are damaged, or do not belong together.
+        ValueError: Its card or its weights are damaged, or do not belong together; there is no such device.
     """
+    where = find_device(device)
     card = read_card(Path(folder))
     model = structure(card)
     model.load_state_dict(load_weights(Path(folder), card), assign=True)
     model.card = card
-    return model.to(device).eval()
+    return model.to(where).eval()
+
+
+def find_device(name: str | torch.device) -> torch.device:
+    """The device of that name, "auto" being a GPU if there is one.
+
+    Raises:
+        ValueError: This machine has no such device.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"this machine has no device {str(name)!r}: use cpu, cuda, cuda:1 or auto") from error
+    return device

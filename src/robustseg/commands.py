@@ -42,7 +42,7 @@ def evaluate(
     against: Path | None = None,
     out: Path | None = None,
     batch_size: int = 8,
-    device: str = "cpu",
+    device: str = "auto",
 ) -> None:
     """Score a model on every subset of its sensors: table, evaluation.json, evaluation.csv, counts.npz.
 
@@ -55,7 +55,7 @@ def evaluate(
         against: Another model folder to show beside it.
         out: Where the results go; by default MODEL/evaluation/SPLIT.
         batch_size: Frames encoded at a time.
-        device: Where to compute: cpu, cuda, cuda:1.
+        device: Where to compute: cpu, cuda, cuda:1; auto = a GPU if there is one.
     """
     from robustseg.report import tables
     from robustseg.scoring import evaluate_folder, evaluation_frames
@@ -83,7 +83,7 @@ def predict(
     split: str = "",
     only: str = "",
     without: str = "",
-    device: str = "cpu",
+    device: str = "auto",
 ) -> None:
     """Segment a folder of frames, with whatever sensors each frame has: id maps, overlays, confidence.
 
@@ -94,7 +94,7 @@ def predict(
         split: The folder that `{split}` in the file patterns stands for; empty = no such folder level.
         only: Use these modalities or sensors only, as in rgb,lidar.
         without: Leave these out.
-        device: Where to compute.
+        device: Where to compute: cpu, cuda, cuda:1; auto = a GPU if there is one.
     """
     from robustseg.build import load
     from robustseg.deploy import predict_folder

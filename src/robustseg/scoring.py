@@ -51,7 +51,7 @@ def evaluate_folder(
     split: str,
     subsets: Literal["auto", "all", "few"] = "auto",
     batch_size: int = 8,
-    device: str = "cpu",
+    device: str = "auto",
 ) -> Evaluation:
     """Scores a model folder, with a progress bar; a model that was selected on this split is marked."""
     model = load(folder, device=device)
