@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 
 from robustseg.data.folders import FolderFrames, list_frames
 from robustseg.data.sample import Frames
 from robustseg.data.world import WorldFrames
+from robustseg.files import sha256
 from robustseg.models.card import ModelCard
 from robustseg.recipe import Data
 
@@ -36,27 +36,42 @@ def open_frames(data: Data, split: str) -> Frames:
 
 
 def fingerprint(data: Data, split: str) -> str:
-    """A hash that changes when frames of a split come, go or change their size on disk; the root may move."""
+    """A hash that changes with a split's frames; the data's root may move, and the other splits may change.
+
+    Folders: names and sizes of the sensors' files, names and contents of the label files. World: what it is made from,
+    besides `data.size`.
+    """
     if data.kind == "world":
-        return _hash(json.dumps(asdict(data.world)))
+        frames = data.world.train_frames if split == data.train else data.world.val_frames
+        return _hash(json.dumps([split == data.train, data.world.seed, frames]))
     root = Path(data.root)
     lines = []
     for frame in list_frames(root, split, data.modalities, data.labels):
         paths = [path for files in frame.files for path in files.values() if path not in frame.missing]
-        paths += [frame.labels] if frame.labels else []
         lines += [f"{path.relative_to(root).as_posix()} {path.stat().st_size}" for path in paths]
+        if frame.labels:
+            lines.append(f"{frame.labels.relative_to(root).as_posix()} {sha256(frame.labels)}")
     return _hash("\n".join(lines))
 
 
 def prediction_frames(card: ModelCard, folder: Path, split: str) -> FolderFrames:
     """The frames of a folder that is laid out as a model's training data; labels need not be there, nor all sensors.
 
+    Frames keep their stored size; the predictor resizes for the network. If the model's training frames were resized,
+    a frame's modalities may differ in size: all are brought to the first camera's or, without one, to the first present
+    modality's. Otherwise such a frame is a ValueError when it is read.
+
     Raises:
         FileNotFoundError: No file matches the modalities' patterns.
     """
     try:
         return FolderFrames(
-            folder, split, modalities=card.modalities, classes=card.classes, missing="allow", resize=card.resize
+            folder,
+            split,
+            modalities=card.modalities,
+            classes=card.classes,
+            missing="allow",
+            resize="leading" if card.resize else None,
         )
     except FileNotFoundError as error:
         if split or not folder.is_dir():

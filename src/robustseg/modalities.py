@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -29,7 +30,7 @@ class Modality:
         channels: Three expressions over the file keys, see `robustseg.data.channels`: `rgb.0`, `after - before`,
             `sin(aolp)`, `mean(before)`; empty = the first three channels of the only file, or its one channel
             three times.
-        scale: Value in `unit` = `scale` * stored value + `offset`, applied to the files before `channels`.
+        scale: Value in `unit` = `scale` * stored value + `offset`, applied to the files before `channels`; not 0.
         offset: See `scale`.
         unit: The unit of the values, for people: "counts", "m", "rad".
         sensor: The device that feeds it and fails as a whole; empty = a device of its own.
@@ -58,6 +59,12 @@ class Modality:
             raise ValueError(f"modality name {self.name!r} must be made of letters, digits, - and _")
         if len(self.channels) not in (0, 3):
             raise ValueError(f"modality {self.name!r}: give three channels or none, got {self.channels}")
+        for key in ("scale", "offset", "missing", "mean", "std"):
+            value = getattr(self, key)
+            if value is not None and not np.isfinite(value).all():
+                raise ValueError(f"modality {self.name!r}: {key} must be finite, got {value}")
+        if self.scale == 0:
+            raise ValueError(f"modality {self.name!r}: scale 0 would make every value the same")
         if self.std is not None and not all(value > 0 for value in self.std):
             raise ValueError(f"modality {self.name!r}: every std must be above 0, got {self.std}")
         if (self.mean is None) != (self.std is None):
@@ -112,6 +119,22 @@ def places(names: Sequence[str], modalities: Sequence[Modality]) -> tuple[int, .
             raise ValueError(f"there is no modality or sensor {name!r}; this model knows {known}")
         found.update(own or groups[name])
     return tuple(sorted(found))
+
+
+def leading(present: Sequence[bool], modalities: Sequence[Modality]) -> int:
+    """Where the modality stands that gives a frame its size and its backdrop: the first camera present, else the first.
+
+    Raises:
+        ValueError: No modality is present.
+
+    Example:
+        >>> leading([True, True], [Modality("lidar"), Modality("rgb", photometric=True)])
+        1
+    """
+    found = [place for place, here in enumerate(present) if here]
+    if not found:
+        raise ValueError("no modality is present, so none can lead")
+    return next((place for place in found if modalities[place].photometric), found[0])
 
 
 def normalise(images: Float[Tensor, "*B M 3 H W"], modalities: Sequence[Modality]) -> Float[Tensor, "*B M 3 H W"]:

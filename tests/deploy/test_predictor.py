@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from robustseg.data.resizing import resized_frame
 from robustseg.deploy import Predictor
-from robustseg.deploy.predictor import resize, stack_images
+from robustseg.deploy.predictor import stack_images
 from robustseg.modalities import normalise
 
 RNG = np.random.default_rng(0)
@@ -59,7 +60,7 @@ def test_the_network_may_look_at_another_size(toy_model) -> None:
 
 def test_resize_keeps_sparse_values(toy_model) -> None:
     images = torch.rand(3, 3, 12, 10, generator=torch.Generator().manual_seed(0))
-    small = resize(images, (5, 7), toy_model.card.modalities)
+    small = resized_frame(images, (5, 7), toy_model.card.modalities)
     assert set(small[2].flatten().tolist()) <= set(images[2].flatten().tolist())
     assert not set(small[0].flatten().tolist()) <= set(images[0].flatten().tolist())
 

@@ -4,7 +4,7 @@ import torch
 
 from robustseg.labels import LabelClass
 from robustseg.modalities import Modality
-from robustseg.report.images import backdrop, display_image, overlay
+from robustseg.report.images import display_image, overlay
 
 CLASSES = (LabelClass("road", (200, 0, 0)), LabelClass("car", (0, 0, 200)))
 
@@ -42,11 +42,3 @@ def test_an_overlay_mixes_and_leaves_ignored_pixels() -> None:
     assert half[0, 0].tolist() == [round(0.5 * a + 0.5 * b) for a, b in zip(grey, (200, 0, 0), strict=True)]
     with pytest.raises(ValueError, match="between 0 and 1"):
         overlay(image, labels, CLASSES, alpha=2.0)
-
-
-def test_the_backdrop_is_a_camera_where_there_is_one() -> None:
-    modalities = [Modality("lidar"), Modality("rgb", photometric=True), Modality("nir")]
-    assert backdrop([True, True, True], modalities) == 1
-    assert backdrop([False, False, True], modalities) == 2
-    with pytest.raises(ValueError, match="no modality"):
-        backdrop([False] * 3, modalities)

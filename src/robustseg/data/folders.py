@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import cv2
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64
 
 from robustseg.data.channels import check_channels
 from robustseg.data.patterns import Tree, Words, fill, find, frame_names, placeholders, with_split
 from robustseg.data.reading import read_labels, read_modality
+from robustseg.data.resizing import resized, resized_labels
 from robustseg.data.sample import Sample
 from robustseg.labels import IGNORE, LabelClass, label_table
-from robustseg.modalities import Modality, check_modalities
+from robustseg.modalities import Modality, check_modalities, leading
 from robustseg.recipe import Data
 
 
@@ -91,7 +90,8 @@ class FolderFrames:
         labels: The pattern of the label files; "" = none are read, all labels are "ignore".
         ignore_ids: Label ids that take part in no loss and no score.
         missing: What a missing file means: "error", or "allow" = its modality is absent in that frame.
-        resize: Height and width every frame is brought to; None = as stored.
+        resize: Height and width every frame is brought to; "leading" = the stored size of the frame's first camera or,
+            without one, of its first modality; None = as stored.
 
     Raises:
         FileNotFoundError: No frame is found, or a file is missing and must not be.
@@ -108,13 +108,13 @@ class FolderFrames:
         labels: str = "",
         ignore_ids: Sequence[int] = (IGNORE,),
         missing: Literal["error", "allow"] = "error",
-        resize: tuple[int, int] | None = None,
+        resize: tuple[int, int] | Literal["leading"] | None = None,
     ) -> None:
         for modality in modalities:
             check_channels(modality)
         self.modalities = modalities
         self.classes = classes
-        self.resize = resize
+        self.resize: tuple[int, int] | Literal["leading"] | None = resize
         self.frames = list_frames(root, split, modalities, labels)
         self._table = label_table(classes, ignore_ids)
         _check_missing(self.frames, allowed=missing == "allow")
@@ -149,10 +149,20 @@ class FolderFrames:
             if frame.present[place]
         }
         labels = read_labels(frame.labels, self._table) if frame.labels else None
-        if self.resize is not None:
-            images = {place: resized(image, self.resize, self.modalities[place]) for place, image in images.items()}
-            labels = resized_labels(labels, self.resize) if labels is not None else None
+        size = self._size(frame, images)
+        if size is not None:
+            images = {place: resized(image, size, self.modalities[place]) for place, image in images.items()}
+            labels = resized_labels(labels, size) if labels is not None else None
         return self._sample(frame, images, labels)
+
+    def _size(self, frame: FrameFiles, images: dict[int, np.ndarray]) -> tuple[int, int] | None:
+        """What the frame is brought to."""
+        match self.resize:
+            case "leading":
+                height, width = images[leading(frame.present, self.modalities)].shape[1:]
+                return height, width
+            case size:
+                return size
 
     def _sample(self, frame: FrameFiles, images: dict[int, np.ndarray], labels: np.ndarray | None) -> Sample:
         height, width = _one_size(frame, images, labels)
@@ -170,26 +180,6 @@ class FolderFrames:
             tags=frame.tags,
             sequence=frame.tags.get("sequence", ""),
         )
-
-
-def resized(
-    image: Float32[np.ndarray, "3 h w"], size: tuple[int, int], modality: Modality
-) -> Float32[np.ndarray, "3 H W"]:
-    """An image brought to `size`: nearest where the modality asks for it, else linear, or the area's mean to shrink."""
-    height, width = size
-    shrinks = height <= image.shape[1] and width <= image.shape[2]
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    if modality.resample == "nearest":
-        method = cv2.INTER_NEAREST_EXACT
-    channels_last = np.ascontiguousarray(image.transpose(1, 2, 0))
-    return np.ascontiguousarray(cv2.resize(channels_last, (width, height), interpolation=method).transpose(2, 0, 1))
-
-
-def resized_labels(labels: Int64[np.ndarray, "h w"], size: tuple[int, int]) -> Int64[np.ndarray, "H W"]:
-    """Train ids brought to `size`, each pixel from the nearest."""
-    height, width = size
-    small = labels.astype(np.uint8)  # train ids and 255
-    return cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST_EXACT).astype(np.int64)
 
 
 def _enumerate(tree: Tree, patterns: Sequence[str], labels: str) -> list[Words]:

@@ -19,9 +19,9 @@ from robustseg.deploy.predictor import Prediction, Predictor
 from robustseg.failures import drop
 from robustseg.files import below, write_text
 from robustseg.labels import LabelClass
-from robustseg.modalities import Modality, places
+from robustseg.modalities import Modality, leading, places
 from robustseg.models.segmenter import Segmenter
-from robustseg.report.images import backdrop, display_image, overlay
+from robustseg.report.images import display_image, overlay
 from robustseg.robustness.evaluate import check_frames
 
 Progress = Callable[[int, int], None]
@@ -118,7 +118,7 @@ def _write_images(
     modalities: Sequence[Modality],
     classes: Sequence[LabelClass],
 ) -> None:
-    place = backdrop(present.tolist(), modalities)
+    place = leading(present.tolist(), modalities)
     image = display_image(sample.images[place], modalities[place])
     pictures = {
         "labels": file_ids(classes)[prediction.labels],

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Shaped, UInt8
 from torch import Tensor
 
+from robustseg.data.resizing import resized_frame
 from robustseg.modalities import Modality, normalise
 from robustseg.models.mit import SMALLEST
 from robustseg.models.segmenter import Segmenter
@@ -73,10 +74,10 @@ class Predictor:
         """Labels a frame given as a `Sample` holds it; slots that are not present may hold anything."""
         H, W = images.shape[-2:]
         device = next(self.model.parameters()).device
-        inputs = normalise(images.to(device), self.modalities)
         size = size or self.model.card.resize
         if size is not None and size != (H, W):
-            inputs = resize(inputs, size, self.modalities)
+            images = resized_frame(images, size, self.modalities)  # M 3 h w
+        inputs = normalise(images.to(device), self.modalities)
         h, w = inputs.shape[-2:]
         inputs = F.pad(inputs, (0, max(0, SMALLEST - w), 0, max(0, SMALLEST - h)), mode="replicate")
         logits = self.model(inputs[None], present[None].to(device)).logits[..., :h, :w]  # 1 K h w
@@ -90,18 +91,6 @@ class Predictor:
             used=tuple(name for name, here in names if here),
             without=tuple(name for name, here in names if not here),
         )
-
-
-def resize(
-    images: Float[Tensor, "M 3 H W"], size: tuple[int, int], modalities: tuple[Modality, ...]
-) -> Float[Tensor, "M 3 h w"]:
-    """The images at another size, each read between its pixels as its modality allows."""
-    if len(size) != 2 or min(size) < 1:
-        raise ValueError(f"size is height and width in pixels, both at least 1, got {size}")
-    smooth = F.interpolate(images, size=size, mode="bilinear", align_corners=False, antialias=True)
-    sharp = F.interpolate(images, size=size, mode="nearest-exact")
-    nearest = torch.tensor([modality.resample == "nearest" for modality in modalities], device=images.device)
-    return torch.where(nearest[:, None, None, None], sharp, smooth)
 
 
 def stack_images(

@@ -54,16 +54,3 @@ def overlay(
     base = 0.4 * image + 0.6 * grey  # less color, so that the classes' colors speak
     mixed = (1 - alpha) * base + alpha * colorize(labels, classes)
     return np.where((labels == IGNORE)[..., None], image, mixed.round()).astype(np.uint8)
-
-
-def backdrop(present: Sequence[bool], modalities: Sequence[Modality]) -> int:
-    """Where the image stands that labels are painted on: the first camera that is present, else the first present.
-
-    Example:
-        >>> backdrop([True, True], [Modality("lidar"), Modality("rgb", photometric=True)])
-        1
-    """
-    places = [place for place, here in enumerate(present) if here]
-    if not places:
-        raise ValueError("no modality is present, so there is nothing to paint on")
-    return next((place for place in places if modalities[place].photometric), places[0])
