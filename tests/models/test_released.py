@@ -203,3 +203,13 @@ def test_an_official_mit_file_fills_the_encoder(checkpoint, tmp_path: Path) -> N
         load_encoder_weights(MiT(SHAPES["mit_b1"]), tmp_path / "mit_b0.pth")
     with pytest.raises(FileNotFoundError, match="there is no checkpoint"):
         load_encoder_weights(model.encoder, tmp_path / "none.pth")
+
+
+def test_what_is_there_already_stays(checkpoint, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    convert_dict(checkpoint, tmp_path)
+    with pytest.raises(ValueError, match="out is there already and not an empty folder"):
+        convert_dict(checkpoint, tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match="file is there already"):
+        convert(tmp_path / "checkpoint.pth", tmp_path / "file", backbone="mit_b0", classes=CLASSES, sensors=SENSORS)

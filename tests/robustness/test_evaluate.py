@@ -69,6 +69,9 @@ def test_frames_that_do_not_fit_are_refused(toy_model, toy_frames) -> None:
         evaluate(toy_model, toy_frames(modalities=(modalities[1], modalities[0], modalities[2])))
     with pytest.raises(ValueError, match="4 classes, the data 3"):
         evaluate(toy_model, toy_frames(classes=toy_frames().classes[:3]))
+    swapped = [toy_frames().classes[place] for place in (0, 2, 1, 3)]
+    with pytest.raises(ValueError, match="class 1 is 'car' to the model and 'tree' in the data, one of 2"):
+        evaluate(toy_model, toy_frames(classes=tuple(swapped)))
     with pytest.raises(ValueError, match="no frame"):
         evaluate(toy_model, toy_frames(number=0))
     with pytest.raises(ValueError, match="labelled pixel"):
@@ -80,3 +83,13 @@ def test_frames_that_do_not_fit_are_refused(toy_model, toy_frames) -> None:
 def test_a_note_can_be_added(toy_model, toy_frames) -> None:
     found = replace(evaluate(toy_model, toy_frames(number=1)), note="selected on val")
     assert found.note == "selected on val"
+
+
+def test_numbers_of_a_converted_model_fit_any_names(toy_model, toy_frames) -> None:
+    before = toy_model.card
+    numbered = tuple(replace(entry, name=f"class {place}") for place, entry in enumerate(before.classes))
+    toy_model.card = replace(before, classes=numbered)
+    try:
+        assert evaluate(toy_model, toy_frames(number=1)).classes == ("road", "car", "tree", "unicorn")
+    finally:
+        toy_model.card = before

@@ -74,7 +74,7 @@ def convert(checkpoint: Path, out: Path, *, backbone: str, classes: int, sensors
 
     Args:
         checkpoint: A state dict, or a dict that holds one under "state_dict", "model_state_dict" or "model".
-        out: The model folder to write.
+        out: The model folder to write; new or empty.
         backbone: "mit_b0" to "mit_b5".
         classes: K.
         sensors: Names of the modalities, in the order of the model's inputs.
@@ -84,8 +84,11 @@ def convert(checkpoint: Path, out: Path, *, backbone: str, classes: int, sensors
 
     Raises:
         FileNotFoundError: There is no such checkpoint.
-        ValueError: It cannot be read, or its tensors are not those of the network; lists all that differ.
+        ValueError: It cannot be read, its tensors are not those of the network (lists all that differ), or `out` is
+            not empty.
     """
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise ValueError(f"{out} is there already and not an empty folder: name a new one for the converted model")
     tensors = read_checkpoint(checkpoint)
     lines = []
     if UNUSED in tensors:
@@ -190,10 +193,19 @@ def _modality(name: str) -> Modality:
     return Modality(name, mean=(0.0, 0.0, 0.0), std=(255.0, 255.0, 255.0))
 
 
+def class_names(classes: Sequence[LabelClass]) -> tuple[str, ...]:
+    """The classes' names, empty where a class only has the number that `convert` gives."""
+    return tuple("" if entry.name == _number_name(place) else entry.name for place, entry in enumerate(classes))
+
+
+def _number_name(place: int) -> str:
+    return f"class {place}"
+
+
 def _numbered_classes(count: int) -> tuple[LabelClass, ...]:
     """Classes without names of their own, in colors that differ."""
     hues = (colorsys.hsv_to_rgb(place * 0.618 % 1, 0.65, 0.95) for place in range(count))
     return tuple(
-        LabelClass(f"class {place}", (round(255 * r), round(255 * g), round(255 * b)))
+        LabelClass(_number_name(place), (round(255 * r), round(255 * g), round(255 * b)))
         for place, (r, g, b) in enumerate(hues)
     )

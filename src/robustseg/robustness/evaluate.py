@@ -16,6 +16,7 @@ from robustseg.data.sample import Batch, Frames, Sample, collate
 from robustseg.failures import evaluation_subsets
 from robustseg.metrics import count
 from robustseg.modalities import Modality, normalise
+from robustseg.models.released import class_names
 from robustseg.models.segmenter import Segmenter
 from robustseg.robustness.evaluation import Evaluation
 
@@ -130,7 +131,10 @@ def batches(frames: Frames, batch_size: int) -> Iterator[Batch]:
 
 
 def check_frames(model: Segmenter, frames: Frames) -> None:
-    """Raises ValueError unless the frames have the model's modalities and classes, in its order."""
+    """Raises ValueError unless the frames have the model's modalities and classes, in its order.
+
+    Names of classes are compared where both sides have real ones: converted checkpoints know only numbers.
+    """
     if len(frames) == 0:
         raise ValueError("there is no frame to look at")
     known, got = _names(model.card.modalities), _names(frames.modalities)
@@ -138,6 +142,14 @@ def check_frames(model: Segmenter, frames: Frames) -> None:
         raise ValueError(f"the model's modalities are {', '.join(known)}, the data's {', '.join(got)}")
     if len(model.card.classes) != len(frames.classes):
         raise ValueError(f"the model has {len(model.card.classes)} classes, the data {len(frames.classes)}")
+    ours, theirs = class_names(model.card.classes), class_names(frames.classes)
+    differ = [(place, a, b) for place, (a, b) in enumerate(zip(ours, theirs, strict=True)) if a and b and a != b]
+    if differ:
+        place, a, b = differ[0]
+        raise ValueError(
+            f"class {place} is {a!r} to the model and {b!r} in the data, one of {len(differ)} that differ: "
+            "give the classes in the model's order and by its names"
+        )
 
 
 def _names(modalities: tuple[Modality, ...]) -> list[str]:

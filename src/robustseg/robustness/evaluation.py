@@ -9,6 +9,9 @@ import csv
 import io
 import json
 import math
+import zipfile
+import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +25,10 @@ from robustseg.failures import subset_letters, subset_name
 from robustseg.files import sha256, write_atomically, write_text
 from robustseg.metrics import AbsentClass, iou, mean_iou
 from robustseg.robustness.protocols import EMM_RATES, emm_average, emm_expected
+
+MAX_JSON_BYTES = 2**28
+MAX_COUNTS_BYTES = 2**32
+"""Larger evaluations are refused before they are unpacked."""
 
 MOST_CONDITIONS = 12
 """A tag with more values than this tells frames apart; it is no condition."""
@@ -128,7 +135,7 @@ class Evaluation:
         return found
 
     def summary(self) -> dict[str, Any]:
-        """The scores as plain numbers, rounded, for JSON; None where nothing was scored."""
+        """The scores as plain numbers, rounded, for JSON; None where nothing was scored or a class occurs nowhere."""
         absents: tuple[AbsentClass, ...] = ("zero", "skip")
         return {
             "mean": {absent: _number(self.mean(absent)) for absent in absents},
@@ -137,13 +144,21 @@ class Evaluation:
             "expected": {str(rate): _number(emm_expected(self.miou(), self.subsets, rate)) for rate in EMM_RATES},
             "worth": {sensor: _number(gain) for sensor, gain in self.worth().items()},
             "subsets": [
-                {"name": name, "letters": letters, "frames": frames, "zero": _number(zero), "skip": _number(skip)}
-                for name, letters, frames, zero, skip in zip(
+                {
+                    "name": name,
+                    "letters": letters,
+                    "frames": frames,
+                    "zero": _number(zero),
+                    "skip": _number(skip),
+                    "iou": [_number(value) for value in classes],
+                }
+                for name, letters, frames, zero, skip, classes in zip(
                     self.names,
                     self.letters,
                     self.scored.sum(dim=0).tolist(),
                     self.miou("zero").tolist(),
                     self.miou("skip").tolist(),
+                    self.iou().tolist(),
                     strict=True,
                 )
             ],
@@ -161,7 +176,7 @@ class Evaluation:
             "protocol": self.protocol,
             "absence": self.absence,
             "note": self.note,
-            "units": "percent; zero: a class that occurs nowhere counts as 0, skip: it is left out",
+            "units": "percent; zero: a class that occurs nowhere counts as 0, skip: it is left out; iou: of each class",
             **self.summary(),
             "conditions": {
                 key: {value: part.summary() | {"frames": len(part.frames)} for value, part in parts.items()}
@@ -177,14 +192,15 @@ class Evaluation:
         write_text(folder / "evaluation.json", json.dumps(about, indent=1, allow_nan=False) + "\n")
 
     def csv(self) -> str:
-        """One row per subset: both mIoUs, then the IoU of each class, empty where it occurs nowhere."""
+        """One row per subset: both mIoUs, the note, then the IoU of each class, empty where it occurs nowhere."""
         text = io.StringIO()
         rows = csv.writer(text, lineterminator="\n")
-        rows.writerow(["subset", "letters", "modalities", "frames", "miou_zero", "miou_skip", *self.classes])
+        rows.writerow(["subset", "letters", "modalities", "frames", "miou_zero", "miou_skip", "note", *self.classes])
         sizes, frames = self.subsets.sum(dim=1).tolist(), self.scored.sum(dim=0).tolist()
         scores = torch.cat([self.miou("zero")[:, None], self.miou("skip")[:, None], self.iou()], dim=1).tolist()
         for name, letters, size, seen, row in zip(self.names, self.letters, sizes, frames, scores, strict=True):
-            rows.writerow([name, letters, size, seen, *("" if math.isnan(value) else f"{value:.4f}" for value in row)])
+            zero, skip, *classes = ("" if math.isnan(value) else f"{value:.4f}" for value in row)
+            rows.writerow([name, letters, size, seen, zero, skip, self.note, *classes])
         return text.getvalue()
 
 
@@ -193,16 +209,50 @@ def load(folder: Path) -> Evaluation:
 
     Raises:
         FileNotFoundError: A file is missing.
-        ValueError: The counts are not those the JSON was written with.
+        ValueError: A file is damaged, too large or no evaluation, or the counts are of another JSON.
     """
-    about = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
-    if sha256(folder / "counts.npz") != about["counts_sha256"]:
-        raise ValueError(f"{folder / 'counts.npz'} does not belong to evaluation.json beside it: evaluate again")
-    with np.load(folder / "counts.npz", allow_pickle=False) as arrays:
+    path, counts = folder / "evaluation.json", folder / "counts.npz"
+    if path.stat().st_size > MAX_JSON_BYTES:
+        raise ValueError(f"{path} is larger than {MAX_JSON_BYTES} bytes, this is no evaluation")
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+        named = {key: _texts(about[key]) for key in ("frames", "modalities", "sensors", "classes")}
+        tags = tuple(dict(zip(_texts(entry), _texts(entry.values()), strict=True)) for entry in about["tags"])
+        keys = ("model", "split", "protocol", "absence", "note")
+        texts = dict(zip(keys, _texts(about[key] for key in keys), strict=True))
+        (digest,) = _texts([about["counts_sha256"]])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged or no evaluation ({type(error).__name__}: {error})") from error
+    if sha256(counts) != digest:
+        raise ValueError(f"{counts} does not belong to evaluation.json beside it: evaluate again")
+    try:
+        return Evaluation(**_read_counts(counts, named), **named, **texts, tags=tags)
+    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{counts} is damaged or no evaluation ({error})") from error
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    found = tuple(values)
+    if not all(isinstance(value, str) for value in found):
+        raise TypeError("text is expected")
+    return found
+
+
+def _read_counts(path: Path, named: Mapping[str, tuple[str, ...]]) -> dict[str, Tensor]:
+    """The arrays, of the types and sizes that belong to what the JSON names."""
+    with zipfile.ZipFile(path) as archive:
+        if sum(entry.file_size for entry in archive.infolist()) > MAX_COUNTS_BYTES:
+            raise ValueError(f"larger than {MAX_COUNTS_BYTES} bytes")
+    with np.load(path, allow_pickle=False) as arrays:
         tensors = {key: torch.from_numpy(arrays[key]) for key in ("counts", "scored", "subsets")}
-    lists = {key: tuple(about[key]) for key in ("frames", "tags", "modalities", "sensors", "classes")}
-    texts = {key: about[key] for key in ("model", "split", "protocol", "absence", "note")}
-    return Evaluation(**tensors, **lists, **texts)
+    F, S, M, K = len(named["frames"]), len(tensors["subsets"]), len(named["modalities"]), len(named["classes"])
+    expected = {"counts": (torch.int64, (F, S, K, 3)), "scored": (torch.bool, (F, S)), "subsets": (torch.bool, (S, M))}
+    for key, (dtype, shape) in expected.items():
+        if (tensors[key].dtype, tensors[key].shape) != (dtype, shape):
+            raise ValueError(f"{key} is {tensors[key].dtype} {tuple(tensors[key].shape)}, not {dtype} {shape}")
+    if len(named["sensors"]) != M:
+        raise ValueError(f"{M} modalities need as many sensors")
+    return tensors
 
 
 def _number(value: float) -> float | None:
