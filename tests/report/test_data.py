@@ -5,17 +5,16 @@ import torch
 
 from robustseg.data.check import CheckReport, Problem
 from robustseg.data.stats import data_statistics
-from robustseg.report.data import MOST_PROBLEMS, check_lines, class_table, modality_table
+from robustseg.report.data import check_lines, class_table, modality_table
 
 
-def test_every_problem_is_a_line_up_to_a_limit():
+def test_every_problem_is_a_line():
     problem = Problem(Path("rgb/a.png"), "unreadable", "error", "it is cut short")
     report = CheckReport("train", 3, {"rgb": 3}, {"32x32": 3}, (problem,))
     lines = check_lines(report)
     assert lines[0] == "train: 3 frames; rgb 3; sizes 32x32 (3); 1 errors, 0 warnings"
     assert lines[1:] == ["  error: rgb/a.png: it is cut short"]
-    many = check_lines(CheckReport("train", 3, {}, {}, (problem,) * (MOST_PROBLEMS + 7)))
-    assert many[-1] == "  and 7 more"
+    assert len(check_lines(CheckReport("train", 3, {}, {}, (problem,) * 1000))) == 1001
 
 
 def test_tables_say_what_was_measured(toy_frames):

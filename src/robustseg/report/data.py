@@ -10,18 +10,14 @@ from robustseg.labels import LabelClass
 from robustseg.modalities import Modality
 from robustseg.report.tables import Grid
 
-MOST_PROBLEMS = 200
-
 
 def check_lines(report: CheckReport) -> list[str]:
-    """One line on the split, then one for each problem, at most 200 of them."""
+    """One line on the split, then one for each problem."""
     sensors = ", ".join(f"{name} {count}" for name, count in report.present.items())
     sizes = ", ".join(f"{size} ({count})" for size, count in report.sizes.items())
     found = f"{len(report.errors)} errors, {len(report.warnings)} warnings"
     lines = [f"{report.split}: {report.frames} frames; {sensors}; sizes {sizes}; {found}"]
-    lines += [f"  {entry.severity}: {entry.path}: {entry.message}" for entry in report.problems[:MOST_PROBLEMS]]
-    hidden = len(report.problems) - MOST_PROBLEMS
-    return [*lines, f"  and {hidden} more"] if hidden > 0 else lines
+    return [*lines, *(f"  {entry.severity}: {entry.path}: {entry.message}" for entry in report.problems)]
 
 
 def modality_table(statistics: Statistics, modalities: Sequence[Modality]) -> Grid:
