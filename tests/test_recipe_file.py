@@ -67,6 +67,8 @@ def test_flags_override_the_file(tmp_path):
         ("!!python/object/apply:os.system ['ls']", "not valid YAML"),
         ("[1, 2", "not valid YAML"),
         ("- 1", "mapping"),
+        ("a: " + "[" * 900 + "]" * 900, "nested more than 32 deep"),
+        ("{a: " * 900 + "1" + "}" * 900, "nested more than 32 deep"),
         ("", "mapping"),
     ],
 )

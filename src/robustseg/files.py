@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,9 +12,11 @@ from pathlib import Path
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """Lets `write` fill a temporary neighbour, syncs it to disk and renames it to `path`.
 
-    A reader sees the old file or the new one, never half of one, whenever the process or the machine dies.
+    A reader sees the old file or the new one, never half of one, whenever the process or the machine dies. What a
+    killed process left behind is removed by the next write of the same file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_stale(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp{path.suffix}")
     try:
         write(temporary)
@@ -27,6 +30,25 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+def _remove_stale(path: Path) -> None:
+    """Deletes the temporary neighbours of `path` whose process runs no more on this machine."""
+    name = re.compile(rf"\.{re.escape(path.name)}\.([0-9]+)\.tmp{re.escape(path.suffix)}")
+    for entry in path.parent.iterdir():
+        match = name.fullmatch(entry.name)
+        if match and not _runs(int(match[1])):
+            entry.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)  # signal 0 only asks
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def write_text(path: Path, text: str) -> None:
@@ -48,9 +70,16 @@ def below(root: Path, relative: str) -> Path:
     """`root / relative`, which must not lead outside `root`, not by `..` and not by a link.
 
     Raises:
-        ValueError: It does.
+        ValueError: It does, or its links lead in a circle.
     """
     path = root / relative
-    if not path.resolve().is_relative_to(root.resolve()):
+    try:
+        target = path.resolve()
+        circle = target.is_symlink()  # from Python 3.13 on, where `resolve` stops at it
+    except RuntimeError:
+        target, circle = path, True
+    if circle:
+        raise ValueError(f"{path} is a link that leads in a circle")
+    if not target.is_relative_to(root.resolve()):
         raise ValueError(f"{relative!r} leads outside {root}")
     return path

@@ -15,6 +15,7 @@ from robustseg.recipe import Recipe
 
 RECIPE_FILE = "recipe.yaml"
 MAX_BYTES = 1 << 20
+MAX_DEPTH = 32
 
 
 def add_recipe_arguments(parser: ArgumentParser, values: dict[str, Any], *, where: str) -> list[str]:
@@ -61,7 +62,7 @@ def read_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file of plain values: no tags, no aliases, at most 1 MiB.
+    """The mapping in a YAML file of plain values: no tags, no aliases, at most 1 MiB and 32 levels deep.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -73,8 +74,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path}: larger than {MAX_BYTES} bytes, this is no recipe")
     try:
         text = path.read_text(encoding="utf-8")
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-            raise ValueError(f"{path}: YAML aliases (*name) are not accepted")
+        _check_events(text, path)
         values = yaml.safe_load(text)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not valid YAML: {_one_line(error)}") from error
@@ -134,6 +134,17 @@ def _flatten(values: dict[str, Any], groups: set[str], prefix: str = "") -> Iter
             yield from _flatten(value, groups, f"{name}.")
         else:
             yield name, value
+
+
+def _check_events(text: str, path: Path) -> None:
+    """Looks at the YAML piece by piece, before anything is built from it."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise ValueError(f"{path}: YAML aliases (*name) are not accepted")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise ValueError(f"{path}: nested more than {MAX_DEPTH} deep, this is no recipe")
 
 
 def _keys(value: Any) -> Iterator[str]:

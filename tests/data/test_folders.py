@@ -160,7 +160,10 @@ def test_wrong_channels_and_words_are_found_when_it_is_made(data: Data) -> None:
 def test_links_must_not_leave_the_root(data: Data, tmp_path_factory: pytest.TempPathFactory) -> None:
     outside = tmp_path_factory.mktemp("outside") / "c.png"
     save(outside, np.zeros((6, 8, 3), np.uint8))
-    os.symlink(outside, Path(data.root) / "rgb/train/c.png")
+    os.symlink(outside, Path(data.root) / "rgb/train/c.png")  # it belongs to no frame
+    assert len(FolderFrames.from_recipe(data, "train")) == 2
+    (Path(data.root) / "rgb/train/b.png").unlink()
+    os.symlink(outside, Path(data.root) / "rgb/train/b.png")
     with pytest.raises(ValueError, match="leads outside"):
         FolderFrames.from_recipe(data, "train")
 

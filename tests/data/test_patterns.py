@@ -74,9 +74,20 @@ def test_links(tmp_path: Path) -> None:
     touch(tmp_path / "secret", "3.png")
     os.symlink(tmp_path / "secret", tmp_path / "root/depth/far")
     with pytest.raises(ValueError, match="leads outside"):
-        list(find(tree, "depth/{name}.png"))
+        list(find(tree, "depth/{camera}/{name}.png"))
     with pytest.raises(ValueError, match="leads outside"):
         Tree(tmp_path / "root").has_file("depth/far/3.png")
+
+
+def test_stray_links_harm_nobody(tmp_path: Path) -> None:
+    tree = touch(tmp_path, "rgb/1.png")
+    for name, target in (("notes.txt", "/etc/hostname"), ("far", "/"), ("loop", "loop")):
+        (tmp_path / "rgb" / name).symlink_to(target)
+    assert list(find(tree, "rgb/{name}.png")) == [{"name": "1"}]
+    assert tree.has_file("rgb/1.png")
+    for pattern, said in (("rgb/{name}.txt", "leads outside"), ("rgb/{name}", "rgb/loop is a link .* in a circle")):
+        with pytest.raises(ValueError, match=said):
+            list(find(tree, pattern.replace("{name}", "loop") if "loop" in said else pattern))
 
 
 def test_frame_names() -> None:

@@ -1,6 +1,7 @@
 """Reading: every format gives the exact values in RGB order, and every kind of damage one clear error."""
 
 import struct
+import zipfile
 import zlib
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from robustseg.data import reading
 from robustseg.data.reading import read_image, read_labels, read_modality
 from robustseg.modalities import Modality
 
@@ -200,3 +202,23 @@ def test_label_images_hold_one_id_per_pixel(tmp_path: Path) -> None:
     np.save(tmp_path / "labels.npy", FLOATS[..., 0])
     with pytest.raises(ValueError, match=r"labels\.npy is no label image: its values are float32"):
         read_labels(tmp_path / "labels.npy", {})
+
+
+def test_bytes_are_limited_however_small_the_file_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [write_opencv(tmp_path / name, COLOUR16) for name in ("a.png", "a.tif")]
+    np.save(tmp_path / "a.npy", COLOUR16)
+    np.savez_compressed(tmp_path / "a.npz", COLOUR16)
+    for path in [*paths, tmp_path / "a.npy", tmp_path / "a.npz"]:
+        monkeypatch.setattr(reading, "MAX_BYTES", 210)
+        assert read_image(path).nbytes == 210
+        monkeypatch.setattr(reading, "MAX_BYTES", 209)
+        with pytest.raises(ValueError, match="5x7 at 48 bits a pixel is more than 209 bytes"):
+            read_image(path)
+
+
+def test_an_array_in_a_zip_is_not_unpacked_if_it_is_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MAX_BYTES", 1000)
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.npy", b"\x93NUMPY\2\0" + struct.pack("<I", 10**6) + b" " * 10**6)
+    with pytest.raises(ValueError, match=r"a\.npy is larger than 1000 bytes"):
+        read_image(tmp_path / "a.npz")

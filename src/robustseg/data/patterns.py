@@ -62,6 +62,8 @@ def fill(pattern: str, words: Words) -> str:
 class Tree:
     """The listings of a root's folders, each read once, none of them outside the root.
 
+    A link is looked at when it is asked for: a stray one that leads outside harms nobody.
+
     Raises:
         FileNotFoundError: The root is no folder.
     """
@@ -71,31 +73,50 @@ class Tree:
             raise FileNotFoundError(f"data root {root} is no folder")
         self.root = root
         self._listings: dict[str, dict[str, bool]] = {}
+        self._links: set[str] = set()
 
     def listing(self, folder: str) -> dict[str, bool]:
         """Name -> whether it is a folder, of what a folder holds, sorted; empty if there is no such folder.
 
         Raises:
-            ValueError: The folder or something in it is a link that leads outside the root.
+            ValueError: The folder is a link that leads outside the root.
         """
         if folder not in self._listings:
             self._listings[folder] = self._read(folder)
         return self._listings[folder]
 
     def has_file(self, relative: str) -> bool:
-        """Whether there is such a file."""
+        """Whether there is such a file.
+
+        Raises:
+            ValueError: It is a link that leads outside the root, or in a circle.
+        """
         folder, _, name = relative.rpartition("/")
-        return self.listing(folder).get(name) is False
+        found = self.listing(folder).get(name) is False
+        if found and relative in self._links:
+            below(self.root, relative)
+        return found
 
     def _read(self, folder: str) -> dict[str, bool]:
         path = below(self.root, folder)
         if not path.is_dir():
             return {}
         entries = sorted(os.scandir(path), key=lambda entry: entry.name)
-        for entry in entries:
-            if entry.is_symlink():
-                below(self.root, f"{folder}/{entry.name}" if folder else entry.name)
-        return {entry.name: entry.is_dir() for entry in entries if entry.is_dir() or entry.is_file()}
+        self._links |= {_join(folder, entry.name) for entry in entries if entry.is_symlink()}
+        kinds = {entry.name: _is_folder(entry) for entry in entries}
+        return {name: is_folder for name, is_folder in kinds.items() if is_folder is not None}
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool | None:
+    """None for what is neither a folder nor a file; a link in a circle counts as a file, which cannot be used."""
+    try:
+        return entry.is_dir() if entry.is_dir() or entry.is_file() else None
+    except OSError:
+        return False
+
+
+def _join(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name
 
 
 def find(tree: Tree, pattern: str) -> Iterator[Words]:
@@ -129,10 +150,10 @@ def _descend(tree: Tree, folder: str, parts: Sequence[str], words: Words) -> Ite
         if match is None or (name.startswith(".") and not parts[0].startswith(".")):
             continue
         known = words | match.groupdict()
-        if len(parts) == 1 and not is_folder:
+        if len(parts) == 1 and tree.has_file(_join(folder, name)):
             yield known
         elif len(parts) > 1 and is_folder:
-            yield from _descend(tree, f"{folder}/{name}" if folder else name, parts[1:], known)
+            yield from _descend(tree, _join(folder, name), parts[1:], known)
 
 
 def _expression(part: str, words: Words) -> re.Pattern[str]:

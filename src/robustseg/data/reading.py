@@ -26,6 +26,9 @@ from robustseg.modalities import Modality
 MAX_PIXELS = 2**26
 """Larger images (more than 8192 x 8192) are refused before they are decoded."""
 
+MAX_BYTES = 2**28
+"""So are images and arrays of more bytes, of all channels together, however small their compressed file is."""
+
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # classic and BigTIFF, both byte orders
 _ZIP = (b"PK\3\4", b"PK\5\6")
 
@@ -138,7 +141,8 @@ def _read(stream: IO[bytes], path: Path, indices: bool, max_pixels: int) -> np.n
     elif start.startswith(_ZIP):
         image = _read_npz(path, max_pixels)
     elif start.startswith(_TIFF):
-        _check_size(*_tiff_size(stream), max_pixels)
+        height, width, bits = _tiff_size(stream)
+        _check_size(height, width, max_pixels, bits)
         image = _read_opencv(path)
     else:
         image = _read_pillow(stream, path, start, indices, max_pixels)
@@ -147,7 +151,8 @@ def _read(stream: IO[bytes], path: Path, indices: bool, max_pixels: int) -> np.n
 
 def _read_pillow(stream: IO[bytes], path: Path, start: bytes, indices: bool, max_pixels: int) -> np.ndarray:
     with Image.open(stream, formats=("PNG", "JPEG")) as image:
-        _check_size(image.height, image.width, max_pixels)
+        deep = image.format == "PNG" and start[24] == 16
+        _check_size(image.height, image.width, max_pixels, len(image.getbands()) * (16 if deep else 8))
         if image.format == "PNG" and start[24] == 16 and start[25] != 0:
             image.verify()  # chunks and checksums; OpenCV would complain of damage by printing, too
             return _read_opencv(path)  # Pillow keeps only the high byte of 16-bit colour
@@ -179,9 +184,10 @@ def _read_npy(stream: IO[bytes] | BufferedIOBase, max_pixels: int) -> np.ndarray
     shape, _, dtype = read_header(stream)
     if dtype.kind not in "buif" or len(shape) not in (2, 3):
         raise ValueError(f'an array of {dtype} with shape {shape} is no image; numbers "H W" or "H W C" are')
-    _check_size(shape[0], shape[1], max_pixels)
-    if not 0 < math.prod(shape) <= 4 * max_pixels:
-        raise ValueError(f"an array of shape {shape} has no channels or too many")
+    channels = math.prod(shape[2:])
+    if channels < 1:
+        raise ValueError(f"an array of shape {shape} has no channels")
+    _check_size(shape[0], shape[1], max_pixels, 8 * channels * dtype.itemsize)
     stream.seek(0)
     array = np.lib.format.read_array(stream, allow_pickle=False)
     return array.astype(np.uint8 if array.dtype == bool else array.dtype.newbyteorder("="), copy=False)
@@ -193,11 +199,14 @@ def _read_npz(path: Path, max_pixels: int) -> np.ndarray:
         name = names[0] if len(names) == 1 else "arr_0.npy"
         if name not in names:
             raise ValueError(f"it holds the arrays {', '.join(names)}; one is needed, or one called arr_0")
+        if archive.getinfo(name).file_size > MAX_BYTES + 2**16:  # a header may claim any length, too
+            raise ValueError(f"the array {name} is larger than {MAX_BYTES} bytes")
         with archive.open(name) as stream:
             return _read_npy(stream, max_pixels)
 
 
-def _tiff_size(stream: IO[bytes]) -> tuple[int, int]:
+def _tiff_size(stream: IO[bytes]) -> tuple[int, int, int]:
+    """Height, width and bits per pixel."""
     start = stream.read(8)
     if start[2 if start[:2] == b"II" else 3] == 43:
         start += stream.read(8)  # BigTIFF
@@ -207,11 +216,15 @@ def _tiff_size(stream: IO[bytes]) -> tuple[int, int]:
     height, width = directory.get(TiffImagePlugin.IMAGELENGTH), directory.get(TiffImagePlugin.IMAGEWIDTH)
     if height is None or width is None:
         raise ValueError("its header does not say how large it is")
-    return height, width
+    bits = directory.get(TiffImagePlugin.BITSPERSAMPLE) or (1,)
+    return height, width, directory.get(TiffImagePlugin.SAMPLESPERPIXEL, 1) * max(bits)
 
 
-def _check_size(height: int, width: int, max_pixels: int) -> None:
+def _check_size(height: int, width: int, max_pixels: int, bits: int) -> None:
+    """Raises ValueError for an image without pixels, with too many of them, or with too many bits a pixel."""
     if height < 1 or width < 1:
         raise ValueError(f"it has no pixels ({height}x{width})")
     if height * width > max_pixels:
         raise ValueError(f"{height}x{width} is more than {max_pixels} pixels")
+    if height * width * bits > 8 * MAX_BYTES:
+        raise ValueError(f"{height}x{width} at {bits} bits a pixel is more than {MAX_BYTES} bytes")
