@@ -1,6 +1,7 @@
 import csv
 import errno
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -85,3 +86,15 @@ def test_names_stay_below_the_folder(toy_model, toy_frames, tmp_path) -> None:
 
     with pytest.raises(ValueError, match="leads outside"):
         predict_folder(toy_model, Sly(), tmp_path / "out")
+
+
+def test_id_maps_have_the_frames_size_whatever_the_network_looks_at(toy_model, toy_frames, tmp_path) -> None:
+    before = toy_model.card
+    toy_model.card = replace(before, resize=(64, 32))
+    try:
+        predict_folder(toy_model, toy_frames(number=2, odd_sizes={1: (40, 33)}), tmp_path)
+    finally:
+        toy_model.card = before
+    for kind in ("labels", "overlay", "confidence"):
+        sizes = [Image.open(tmp_path / kind / "drive" / f"000{place}.png").size for place in (0, 1)]
+        assert sizes == [(48, 32), (33, 40)]
