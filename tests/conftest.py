@@ -36,6 +36,10 @@ class ToyFrames:
     classes: tuple[LabelClass, ...] = TOY_CLASSES
     odd_sizes: dict[int, tuple[int, int]] = field(default_factory=dict)
 
+    @property
+    def sequences(self) -> tuple[str, ...]:
+        return ("",) * self.number
+
     def __len__(self) -> int:
         return self.number
 

@@ -25,7 +25,7 @@ MARGIN = 5.0
 
 def demo_recipe(out: Path, *, train_frames: int, epochs: int) -> Recipe:
     """The world's recipe with a short schedule."""
-    schedule = Schedule(epochs=epochs, validate_every=max(1, epochs // 3))
+    schedule = Schedule(epochs=epochs, batch_size=4, lr=3e-3, validate_every=max(1, epochs // 3))
     return Recipe(
         name="run",
         data=Data(world=World(train_frames=train_frames, val_frames=100), transforms=Transforms(scale=(1.0, 1.25))),

@@ -14,14 +14,16 @@ from robustseg.training.selection import hold_out, selection_counts, selection_s
 def test_holdout_is_fixed_disjoint_and_complete():
     frames = WorldFrames("train", 20, 0, size=(32, 64))
     train, held = hold_out(frames, 0.1, seed=5)
-    assert (len(train), len(held)) == (18, 2)
+    assert (len(train), len(held)) == (16, 4)  # a scene has four frames, and stays whole
+    assert len(set(held.sequences)) == 1
+    assert not set(held.sequences) & set(train.sequences)
     assert sorted([*train.indices, *held.indices]) == list(range(20))
     assert hold_out(frames, 0.1, seed=5)[1].indices == held.indices
     assert hold_out(frames, 0.1, seed=6)[1].indices != held.indices
     assert train[0].name == frames[train.indices[0]].name
 
 
-@pytest.mark.parametrize(("count", "fraction"), [(1, 0.5), (10, 0.0), (2, 0.9)])
+@pytest.mark.parametrize(("count", "fraction"), [(1, 0.5), (10, 0.0), (4, 0.9)])
 def test_impossible_holdouts(count, fraction):
     with pytest.raises(ValueError, match="leaves nothing"):
         hold_out(WorldFrames("train", count, 0, size=(32, 64)), fraction, seed=0)

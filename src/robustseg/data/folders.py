@@ -133,6 +133,11 @@ class FolderFrames:
             resize=data.resize,
         )
 
+    @property
+    def sequences(self) -> tuple[str, ...]:
+        """What `{sequence}` stands for in each frame's path; "" where the patterns have no such word."""
+        return tuple(frame.tags.get("sequence", "") for frame in self.frames)
+
     def __len__(self) -> int:
         return len(self.frames)
 

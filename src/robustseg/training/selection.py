@@ -38,6 +38,12 @@ class Part:
         """Those of the whole dataset."""
         return self.frames.classes
 
+    @property
+    def sequences(self) -> tuple[str, ...]:
+        """Of the chosen frames."""
+        known = self.frames.sequences
+        return tuple(known[index] for index in self.indices)
+
     def __len__(self) -> int:
         return len(self.indices)
 
@@ -46,16 +52,27 @@ class Part:
 
 
 def hold_out(frames: Frames, fraction: float, seed: int) -> tuple[Part, Part]:
-    """Splits frames into (train, held out), by a draw that depends on `seed` and the number of frames alone.
+    """Splits frames into (train, held out), by a draw that depends on `seed` and the frames' order alone.
+
+    Frames of one sequence look alike, so sequences stay whole where they are known; the part held out is then the
+    nearest to `fraction` that whole sequences give from below, and at least one of them.
 
     Raises:
         ValueError: One of the two would be empty.
     """
-    count = max(1, round(fraction * len(frames)))
-    if not 0 < fraction < 1 or count >= len(frames):
+    groups: dict[str, list[int]] = {}
+    for index, sequence in enumerate(frames.sequences):
+        groups.setdefault(sequence or f"frame {index}", []).append(index)
+    order = torch.randperm(len(groups), generator=sample_generator(seed, 0, 0, stream=HOLDOUT_STREAM)).tolist()
+    shuffled = [list(groups.values())[place] for place in order]
+    held = shuffled[0] if shuffled else []
+    for group in shuffled[1:]:
+        if len(held) + len(group) <= max(1, round(fraction * len(frames))):
+            held = held + group
+    kept = sorted(set(range(len(frames))) - set(held))
+    if not 0 < fraction < 1 or not kept or not held:
         raise ValueError(f"holdout {fraction} of {len(frames)} frames leaves nothing to train on or to select by")
-    order = torch.randperm(len(frames), generator=sample_generator(seed, 0, 0, stream=HOLDOUT_STREAM)).tolist()
-    return Part(frames, sorted(order[count:])), Part(frames, sorted(order[:count]))
+    return Part(frames, kept), Part(frames, sorted(held))
 
 
 def selection_counts(
