@@ -49,8 +49,8 @@ def tensors(split: str, frames: int, seed: int) -> tuple[Tensor, Tensor, list[st
 def train(images: Tensor, labels: Tensor, places: list[int], options: argparse.Namespace) -> torch.nn.Module:
     """A small network on some of the sensors: OHEM cross-entropy, AdamW, warm-up and polynomial decay, flips."""
     torch.manual_seed(options.seed)
-    model = build_model(recipe.Model(), len(CLASSES), len(places), seed=options.seed).train()
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.01)
+    model = build_model(recipe.Model(dropout=0.0, drop_path=0.0), len(CLASSES), len(places), seed=options.seed).train()
+    optimiser = torch.optim.AdamW(model.parameters(), lr=options.lr, weight_decay=0.01)
     steps = options.epochs * (len(images) // options.batch)
     warm = max(1, steps // options.epochs // 2)
     schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -134,6 +134,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--val", type=int, default=200, help="frames of unseen scenes")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--sets", default="", help="sensor sets, like rgb,rgb+lidar; default all nine")

@@ -52,24 +52,24 @@ GOLD = ((1.60, 1.15, 0.70), (0.45, 0.50, 0.70))
 
 CONDITIONS: dict[str, Condition] = {
     "day": Condition(
-        ambient=(0.35, 0.55), sun=(0.3, 0.9), elevation=(30, 65), sky=BLUE, exposure=1.0, noise=0.012,
+        ambient=(0.35, 0.55), sun=(0.3, 0.9), elevation=(30, 65), sky=BLUE, exposure=1.0, noise=0.03,
         extinction=(0.0005, 0.002),
     ),
     "night": Condition(
-        ambient=(0.001, 0.004), sun=(0.0, 0.0), elevation=(30, 65), sky=DARK, exposure=2.2, noise=0.045,
-        extinction=(0.0005, 0.002), headlights=0.16,
+        ambient=(0.001, 0.004), sun=(0.0, 0.0), elevation=(30, 65), sky=DARK, exposure=2.2, noise=0.066,
+        extinction=(0.0005, 0.002), headlights=0.06,
     ),
     "fog": Condition(
-        ambient=(0.40, 0.55), sun=(0.0, 0.0), elevation=(40, 60), sky=GREY, exposure=1.0, noise=0.012,
-        extinction=(0.06, 0.14), laser_loss=0.10, backscatter=0.10,
+        ambient=(0.40, 0.55), sun=(0.0, 0.0), elevation=(40, 60), sky=GREY, exposure=1.0, noise=0.03,
+        extinction=(0.07, 0.16), laser_loss=0.10, backscatter=0.06,
     ),
     "rain": Condition(
-        ambient=(0.18, 0.30), sun=(0.0, 0.0), elevation=(40, 60), sky=GREY, exposure=1.5, noise=0.018,
+        ambient=(0.18, 0.30), sun=(0.0, 0.0), elevation=(40, 60), sky=GREY, exposure=1.5, noise=0.045,
         extinction=(0.010, 0.020), rain=(0.5, 1.0), laser_loss=0.25, backscatter=0.05,
     ),
     "low_sun": Condition(
-        ambient=(0.22, 0.32), sun=(0.8, 1.2), elevation=(3, 9), sky=GOLD, exposure=1.2, noise=0.012,
-        extinction=(0.001, 0.003), ahead=True, glare=(1.0, 2.2),
+        ambient=(0.22, 0.32), sun=(0.8, 1.2), elevation=(3, 9), sky=GOLD, exposure=1.2, noise=0.036,
+        extinction=(0.001, 0.003), ahead=True, glare=(2.2, 4.5),
     ),
 }  # fmt: skip
 

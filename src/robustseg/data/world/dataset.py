@@ -26,10 +26,10 @@ Progress = Callable[[int, int], None]
 """Called with the number of frames that are ready and the number there will be."""
 
 MODALITIES: tuple[Modality, ...] = (
-    Modality("rgb", mean=(135.0, 134.3, 131.6), std=(67.1, 67.4, 67.4), photometric=True),
-    Modality("depth", mean=(61.3, 54.4, 35.8), std=(90.3, 74.0, 62.2), resample="nearest"),
-    Modality("event", mean=(7.6, 7.4, 30.3), std=(30.6, 30.2, 50.8), resample="nearest"),
-    Modality("lidar", mean=(2.4, 7.0, 3.4), std=(14.0, 31.1, 18.1), resample="nearest"),
+    Modality("rgb", mean=(140.1, 140.2, 138.4), std=(74.2, 74.1, 73.3), photometric=True),
+    Modality("depth", mean=(54.3, 59.1, 35.4), std=(80.2, 78.1, 61.0), resample="nearest"),
+    Modality("event", mean=(8.0, 7.5, 32.1), std=(32.4, 31.4, 53.6), resample="nearest"),
+    Modality("lidar", mean=(0.6, 1.7, 0.7), std=(6.6, 15.6, 7.9), resample="nearest"),
 )
 """Means and standard deviations in counts, of the first 400 training frames of world 0."""
 
@@ -84,9 +84,13 @@ def as_sample(shot: Shot, scene: int, time: float, condition: str) -> Sample:
         present=torch.ones(len(MODALITIES), dtype=torch.bool),
         name=f"scene{scene:07d}_{round(time * 1000):06d}",
         tags={"condition": condition},
-        sequence=f"scene{scene:07d}",
+        sequence=_scene_name(scene),
         time=time,
     )
+
+
+def _scene_name(scene: int) -> str:
+    return f"scene{scene:07d}"
 
 
 class WorldFrames:
@@ -115,6 +119,11 @@ class WorldFrames:
         self._seed = seed
         self._addresses = [address(split, index, seed) for index in range(frames)]
         self._shots: dict[int, Shot] = {}
+
+    @property
+    def sequences(self) -> tuple[str, ...]:
+        """The scene of each frame."""
+        return tuple(_scene_name(scene) for scene, _ in self._addresses)
 
     def __len__(self) -> int:
         return len(self._addresses)

@@ -16,9 +16,9 @@ from robustseg.files import write_text
 UNITS = """\
 # The built-in world as plain files: {modality}/{split}/{name}.png, 8-bit colour, and labels/{split}/{name}.png.
 #   rgb    red, green, blue of a camera with fixed exposure
-#   depth  stereo: 1000 / metres; 60 * log2(metres / 2 + 1) - 20; 40 + 32 * height over the road in metres; 0 = no match
+#   depth  stereo: 1000 / metres; 60 * log2(metres / 2 + 1) - 20; 40 + 32 * height over a level road in m; 0 = no match
 #   event  50 counts per event of the last 50 ms: brighter, darker, both within 5x5 pixels
-#   lidar  4 * range in metres; 255 * sqrt(reflectivity); 40 + 32 * height over the road in metres; 0 = no return
+#   lidar  4 * range in metres; 255 * sqrt(reflectivity); 40 + 32 * height over a level road in metres; 0 = no return
 #   labels train ids of the classes below
 # A frame's condition stands in conditions.csv.
 """

@@ -18,9 +18,9 @@ from robustseg.data.world.materials import Material
 
 CORNERS = 8
 NEAR = 0.4
-FAR, FAR_INNER = 180.0, 70.0
+FAR, FAR_INNER = 180.0, 55.0
 """Farther objects are left out; those on and beside the road are smaller."""
-FOCAL = 0.83  # of the image's width: a field of view of 62 degrees
+FOCAL = 1.05  # of the image's width: a field of view of 51 degrees
 HORIZON = 0.42  # of the image's height, from the top
 SUBPIXEL_BITS = 4
 

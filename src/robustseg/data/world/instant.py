@@ -17,7 +17,7 @@ EVENT_WINDOW = 0.05
 """Seconds over which events are collected, up to the instant."""
 
 GLARE_COLOR = np.array([1.0, 0.85, 0.6], np.float32)
-EVENT_GLARE = 0.2
+EVENT_GLARE = 0.08
 """Share of the stray light that an event camera's smaller lens suffers from."""
 
 

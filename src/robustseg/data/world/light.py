@@ -66,7 +66,7 @@ def _lamps(scene: Scene, pose: Pose, position: np.ndarray) -> np.ndarray:
     along = (s + np.float32(pose.s)) / spacing
     off = (along - np.rint(along)) * spacing
     pool = np.exp(-((off / 4.0) ** 2) - ((np.abs(x) - scene.street.kerb) / 5.0) ** 2)
-    return head + 0.06 * pool * (y < 6.2)
+    return head + 0.02 * pool * (y < 6.2)
 
 
 def _lit_windows(material: np.ndarray, position: np.ndarray, pose: Pose) -> np.ndarray:

@@ -15,6 +15,9 @@ CHUNK = 40.0
 
 LANE = 3.5
 
+SWAY = ((-0.08, -0.035, 0.05, 0.004, 0.002, 0.0, 0.0, 0.0), (0.08, 0.035, 0.25, 0.02, 0.008, 6.28, 6.28, 6.28))
+"""Smallest and largest values of `Scene.sway`."""
+
 
 def generator(*key: int) -> np.random.Generator:
     """A numpy generator that is a function of the key alone."""
@@ -68,7 +71,8 @@ class Scene:
         weather: The condition and its severity here.
         speed: Of the viewer, in m/s.
         start: Along-road position at time 0.
-        sway: Amplitudes of x (m), yaw and pitch (rad) around the lane's middle, and their three phases.
+        sway: Means of yaw and pitch (rad), how the sensors are mounted; amplitudes of x (m), yaw
+            and pitch around that; their three phases.
         greenery: Share of the roadside that is park instead of houses.
         walls: Base colors of houses.
         leaves: Color of foliage.
@@ -108,12 +112,7 @@ def scene_of(seed: int, number: int, condition: str | None = None) -> Scene:
         weather=draw_weather(name, generator(seed, number, 1)),
         speed=float(rng.uniform(6.0, 14.0)),
         start=float(rng.uniform(0.0, CHUNK)),
-        sway=(
-            *rng.uniform(0.05, 0.25, 1),
-            *rng.uniform(0.004, 0.02, 1),
-            *rng.uniform(0.002, 0.008, 1),
-            *rng.uniform(0, 6.28, 3),
-        ),
+        sway=tuple(float(value) for value in rng.uniform(*SWAY)),
         greenery=float(rng.uniform(0.1, 0.6)),
         walls=tuple(_draw_wall(rng) for _ in range(3)),
         leaves=(float(rng.uniform(0.05, 0.16)), float(rng.uniform(0.14, 0.24)), float(rng.uniform(0.03, 0.07))),
@@ -140,12 +139,12 @@ def _draw_street(rng: np.random.Generator) -> Street:
 
 def pose_at(scene: Scene, time: float) -> Pose:
     """The viewer's pose: constant speed, gently swaying in its lane."""
-    aside, yaw, pitch, *phases = scene.sway
+    heading, tilt, aside, yaw, pitch, *phases = scene.sway
     return Pose(
         x=scene.street.own_lane + aside * float(np.sin(0.6 * time + phases[0])),
         y=1.6,
         s=scene.start + scene.speed * time,
-        yaw=yaw * float(np.sin(0.8 * time + phases[1])),
-        pitch=pitch * float(np.sin(2.3 * time + phases[2])),
+        yaw=heading + yaw * float(np.sin(0.8 * time + phases[1])),
+        pitch=tilt + pitch * float(np.sin(2.3 * time + phases[2])),
         curvature=scene.street.curvature,
     )

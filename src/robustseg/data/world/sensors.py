@@ -16,6 +16,9 @@ from robustseg.data.world.surface import BRIGHTNESS, View
 
 FINER = 2
 
+MOUNT = np.float32(1.6)
+"""Height of the sensors over the road, in metres."""
+
 HEIGHT_ZERO, HEIGHT_STEP = 40.0, 32.0
 """Counts of height 0 and counts per metre, in the images of depth and LiDAR."""
 
@@ -24,13 +27,13 @@ DISPARITY_COUNTS = 1000.0
 DISPARITY_NOISE = 0.0022
 """Standard deviation of 1 / depth; in depth it grows with depth squared."""
 
-EVENT_THRESHOLD = 0.18
+EVENT_THRESHOLD = 0.14
 EVENT_COUNTS = 50.0
 
 RANGE_COUNTS = 4.0
-RINGS = np.radians(np.linspace(-23.0, 9.0, 16))
-AZIMUTH_STEP = float(np.radians(0.9))
-SEEN_AT = 36.0
+RINGS = np.radians(np.linspace(-20.0, 6.0, 9))
+AZIMUTH_STEP = float(np.radians(1.6))
+SEEN_AT = 30.0
 """Range in metres at which a surface of reflectivity 0.1, seen head-on in clear air, returns half of the pulses."""
 
 
@@ -74,11 +77,11 @@ def _rain(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.nd
     """Slanted streaks and drops on the lens, which blur what is behind them."""
     height, width = image.shape[:2]
     streaks, drops = np.zeros((2, height, width), np.float32)
-    for x, y, length in rng.uniform(0, 1, (int(60 * strength), 3)):
+    for x, y, length in rng.uniform(0, 1, (int(110 * strength), 3)):
         start = (int(x * width), int(y * height))
         end = (start[0] + int(2 * length), start[1] + int((0.03 + 0.08 * length) * height))
         cv2.line(streaks, start, end, 0.12, 1)
-    for x, y, radius in rng.uniform(0, 1, (int(22 * strength), 3)):
+    for x, y, radius in rng.uniform(0, 1, (int(40 * strength), 3)):
         size = max(2, round((0.015 + 0.035 * radius) * width))
         cv2.circle(drops, (int(x * width), int(y * height)), size, 1.0, -1)
     blurred = cv2.GaussianBlur(image, (0, 0), 0.025 * width)
@@ -99,7 +102,7 @@ def depth_image(
     glare: Float32[np.ndarray, "H W"],
     rng: np.random.Generator,
 ) -> UInt8[np.ndarray, "H W 3"]:
-    """Stereo: disparity, logarithm of depth, height over the road; 0 where matching failed.
+    """Stereo: disparity, logarithm of depth, height over a level road; 0 where matching failed.
 
     Matching needs light in neither too small nor too large amounts, contrast (which air and glare take), and texture;
     near things grow at their outlines; noise and failures come in patches.
@@ -112,7 +115,7 @@ def depth_image(
     chance = 0.5 + 0.22 * smooth_noise(rng, height, width, 5) + 0.12 * rng.standard_normal((height, width), np.float32)
     seen = (chance < 1.25 * quality - 0.12) & (noisy > 1 / 90.0)
     metres = np.float32(1) / np.maximum(noisy, np.float32(1 / 90.0))
-    up = np.float32(1.6) + metres * pixel_rays(height, width)[1]
+    up = MOUNT + metres * pixel_rays(height, width)[1]
     planes = [
         DISPARITY_COUNTS * noisy,
         60 * np.log2(np.maximum(metres, 1.0) / 2 + 1) - 20,
@@ -126,11 +129,11 @@ def _match_quality(scene: Scene, inverse: np.ndarray, light: np.ndarray, glare: 
     """0 = no match possible, 1 = good conditions."""
     kind = scene.weather.kind
     exposed = light * kind.exposure
-    enough = np.clip((exposed - 1.5 * kind.noise) / (5 * kind.noise), 0, 1)
+    enough = np.clip((exposed - 0.5 * kind.noise) / (1.5 * kind.noise), 0, 1)
     bearable = np.clip((1.25 - exposed) / 0.35, 0, 1)
-    clear = np.clip(np.exp(-scene.weather.extinction / np.maximum(inverse, 1e-3)) * 2 - 0.2, 0, 1)
+    clear = np.clip(np.exp(-scene.weather.extinction / np.maximum(inverse, 1e-3)) * 2.5 - 0.2, 0, 1)
     contrast = np.clip(1.4 * light / (light + 0.7 * glare + 1e-6) - 0.3, 0, 1)
-    wet = 1 - 0.15 * scene.weather.rain
+    wet = 1 - 0.08 * scene.weather.rain
     return (enough * bearable * clear * contrast * wet).astype(np.float32)
 
 
@@ -150,7 +153,7 @@ def event_image(
     dark = np.float32(0.004)
     change = np.log(after[..., 0] + dark) - np.log(before[..., 0] + dark)
     threshold = EVENT_THRESHOLD * np.clip(1 + 0.15 * rng.standard_normal((height, width), np.float32), 0.5, 2)
-    rate = 0.3 + 0.02 / (after[..., 0] + 0.003) + 1.5 * scene.weather.rain  # per second
+    rate = 0.3 + 0.012 / (after[..., 0] + 0.003) + 1.5 * scene.weather.rain  # per second
     noise = (rng.random((2, height, width), np.float32) < np.minimum(rate * window, 0.5)).astype(np.float32)
     up = np.floor(np.maximum(change, 0) / threshold) + noise[0]
     down = np.floor(np.maximum(-change, 0) / threshold) + noise[1]
@@ -160,7 +163,7 @@ def event_image(
 
 
 def lidar_image(scene: Scene, view: View, rng: np.random.Generator) -> UInt8[np.ndarray, "H W 3"]:
-    """A spinning LiDAR: range, reflectivity and height over the road on sparse rings, 0 between them and where lost."""
+    """A spinning LiDAR: range, reflectivity, height over a level road on sparse rings; 0 elsewhere and where lost."""
     height, width = view.depth.shape[0] // FINER, view.depth.shape[1] // FINER
     row, column = _beams(height, width, float(rng.random()))
     point = (FINER * row + FINER // 2, FINER * column + FINER // 2)
@@ -175,7 +178,8 @@ def lidar_image(scene: Scene, view: View, rng: np.random.Generator) -> UInt8[np.
     blocked = droplet & (near < distance)
     measured = np.where(blocked, near, measured)
     reflectivity = np.where(blocked, 0.05, reflectivity)
-    up = np.where(blocked, 1.6 + near * ray[1], view.position[1][point])
+    beam = pixel_rays(*view.depth.shape)[1][point] / length  # how the sensors are tilted is not known to them
+    up = MOUNT + measured * beam
     kept = (seen | blocked) & (measured < 255 / RANGE_COUNTS)
     planes = np.stack([RANGE_COUNTS * measured, 255 * np.sqrt(reflectivity), HEIGHT_ZERO + HEIGHT_STEP * up], -1)
     image = np.zeros((height, width, 3), np.uint8)
@@ -213,7 +217,7 @@ def _returns(
     chance = power / (1 + power) * (1 - scene.weather.kind.laser_loss) * (1 - SPECULAR[material])
     wet = 1 - 0.5 * scene.weather.rain * (material == Material.ASPHALT)
     seen = rng.random(len(distance)) < chance * wet
-    reported = true * np.exp(0.22 * rng.standard_normal(len(distance)))
+    reported = true * np.exp(0.35 * rng.standard_normal(len(distance)))
     return seen, np.clip(reported, 0.005, 1)
 
 

@@ -88,8 +88,8 @@ def lamp_post(x: float, s: float, reach: float) -> Faces:
     tip = x + reach
     low, high = min(x, tip), max(x, tip)
     parts = [
-        upright(rectangle(x - 0.18, x + 0.18, 0.0, 6.5), s, Material.METAL, STEEL),
-        upright(rectangle(low, high, 6.30, 6.58), s, Material.METAL, STEEL),
+        upright(rectangle(x - 0.24, x + 0.24, 0.0, 6.5), s, Material.METAL, STEEL),
+        upright(rectangle(low, high, 6.20, 6.60), s, Material.METAL, STEEL),
         upright(rectangle(tip - 0.35, tip + 0.35, 6.15, 6.40), s, Material.LAMP, (0.95, 0.85, 0.65)),
     ]
     return figure(parts, inner=True, solid=False)
@@ -97,7 +97,7 @@ def lamp_post(x: float, s: float, reach: float) -> Faces:
 
 def sign(x: float, s: float, shape: int, height: float) -> Faces:
     """A traffic sign on its pole; shape 0 = red disc, 1 = warning triangle, 2 = blue board, 3 = yellow diamond."""
-    mast = upright(rectangle(x - 0.12, x + 0.12, 0.0, height), s, Material.METAL, STEEL)
+    mast = upright(rectangle(x - 0.17, x + 0.17, 0.0, height), s, Material.METAL, STEEL)
     outer, inner = SIGN_OUTLINES[shape]
     rim, face = SIGN_COLORS[shape]
     plates = [
@@ -122,28 +122,22 @@ SIGN_COLORS: tuple[tuple[Color, Color], ...] = (
 
 
 def pedestrian(x: float, s: float, height: float, stride: float, colors: tuple[Color, Color]) -> Faces:
-    """A walker facing anywhere; `stride` -1..1 is how far the legs are apart."""
+    """A walker in a wide coat, facing anywhere; `stride` -1..1 is how far the legs are apart."""
     coat, trousers = colors
-    hip, shoulder = 0.48 * height, 0.84 * height
-    apart = 0.06 + 0.20 * abs(stride)
+    hip, shoulder = 0.45 * height, 0.84 * height
+    apart, swing = 0.10 + 0.22 * abs(stride), 0.20 * stride
     parts = []
     for side in (-1.0, 1.0):
-        foot = x + side * apart
-        leg = [(foot - 0.08, 0.0), (x - 0.11 + 0.05 * side, hip), (x + 0.11 + 0.05 * side, hip), (foot + 0.08, 0.0)]
+        foot, thigh = x + side * apart, x + side * 0.08
+        leg = [(foot - 0.11, 0.0), (thigh - 0.15, hip), (thigh + 0.15, hip), (foot + 0.11, 0.0)]
         parts.append(upright(leg, s, Material.CLOTH, trousers))
-    torso = [(x - 0.19, hip), (x - 0.25, shoulder), (x + 0.25, shoulder), (x + 0.19, hip)]
+    torso = [(x - 0.30, hip), (x - 0.33, shoulder), (x + 0.33, shoulder), (x + 0.30, hip)]
     parts.append(upright(torso, s - 0.01, Material.CLOTH, coat))
-    arm = 0.16 * stride
     for side in (-1.0, 1.0):
-        hand = x + side * (0.30 + arm * side)
-        outline = [
-            (hand - 0.06, hip),
-            (x + side * 0.24 - 0.06, shoulder),
-            (x + side * 0.24 + 0.06, shoulder),
-            (hand + 0.06, hip),
-        ]
-        parts.append(upright(outline, s - 0.02, Material.CLOTH, tinted(coat, 0.85)))
-    parts.append(upright(disc(x, 0.925 * height, 0.065 * height, 1.15), s - 0.02, Material.SKIN, (0.45, 0.30, 0.22)))
+        hand, joint = x + side * 0.40 + swing, x + side * 0.32
+        arm = [(hand - 0.08, hip), (joint - 0.08, shoulder), (joint + 0.08, shoulder), (hand + 0.08, hip)]
+        parts.append(upright(arm, s - 0.02, Material.CLOTH, tinted(coat, 0.85)))
+    parts.append(upright(disc(x, 0.92 * height, 0.085 * height, 1.1), s - 0.02, Material.SKIN, (0.45, 0.30, 0.22)))
     return figure(parts, inner=True, solid=False)
 
 

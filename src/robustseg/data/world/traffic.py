@@ -90,7 +90,7 @@ def _lane(rng: np.random.Generator, x: float, speed: float, *, oncoming: bool) -
 def _walked(walker: Walker, scene: Scene, since: float, here: float, time: float) -> list[Faces]:
     s = walker.s + walker.along * since
     x = walker.x + walker.across * since
-    if not 1.0 < s - here < 55.0 or abs(x) > scene.street.edge + 1.0:
+    if not 1.0 < s - here < 42.0 or abs(x) > scene.street.edge + 1.0:
         return []
     stride = round((STRIDES - 1) / 2 * (1 + np.sin(9.0 * time + walker.phase)))
     return [shifted(_body(walker.height, stride, walker.colors), x, s)]
@@ -121,10 +121,10 @@ def _walkers(seed: int, number: int, chunk: int) -> tuple[Walker, ...]:
 
 
 def _draw_walker(rng: np.random.Generator, x: float, s: float, along: float, across: float) -> Walker:
-    coat = tuple(float(value) for value in rng.uniform(0.02, 0.5, 3))
+    coat = tuple(float(value) for value in rng.uniform(0.04, 0.4) * rng.uniform(0.7, 1.3, 3))
     trousers = tuple(float(value) for value in rng.uniform(0.02, 0.2, 3))
     return Walker(
-        height=round(float(rng.uniform(1.5, 1.9)), 2),
+        height=round(float(rng.uniform(1.6, 2.0)), 2),
         colors=((coat[0], coat[1], coat[2]), (trousers[0], trousers[1], trousers[2])),
         x=x,
         s=s,
