@@ -29,7 +29,7 @@ def demo_recipe(out: Path, *, train_frames: int, epochs: int) -> Recipe:
     return Recipe(
         name="run",
         data=Data(world=World(train_frames=train_frames, val_frames=100), transforms=Transforms(scale=(1.0, 1.25))),
-        model=Model(),
+        model=Model(dropout=0.0, drop_path=0.0),
         teacher=schedule,
         student=schedule,
         distill=Distill(),
