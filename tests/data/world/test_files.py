@@ -3,7 +3,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
+from robustseg.data.folders import FolderFrames
 from robustseg.data.world import WorldFrames, make_world
 from robustseg.labels import label_table
 from robustseg.recipe_file import read_recipe
@@ -37,6 +39,19 @@ def test_the_recipe_names_the_worlds_sensors_and_classes(tmp_path: Path):
     assert [(entry.name, entry.color) for entry in written.classes] == plain
     assert label_table(written.classes) == label_table(frames.classes)
     assert (written.kind, Path(written.root), written.size) == ("folders", out, (32, 48))
+
+
+def test_the_folder_reader_gives_the_worlds_frames(tmp_path: Path):
+    out = tmp_path / "world"
+    make_world(out, train=1, val=2, size=(32, 48))
+    read = FolderFrames.from_recipe(read_recipe(out / "recipe.yaml").data, "val")
+    made = WorldFrames("val", 2, 0, (32, 48))
+    names = sorted(made[index].name for index in range(2))
+    assert [read[index].name.endswith(name) for index, name in enumerate(names)] == [True, True]
+    by_name = {made[index].name: made[index] for index in range(2)}
+    for index, name in enumerate(names):
+        assert torch.equal(read[index].images, by_name[name].images)
+        assert torch.equal(read[index].labels, by_name[name].labels)
 
 
 def test_a_full_folder_is_not_written_over(tmp_path: Path):
