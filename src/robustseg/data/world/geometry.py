@@ -7,7 +7,7 @@ P pixels, H W raster size.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
@@ -77,12 +77,14 @@ class Raster:
 
 def concatenate(parts: list[Faces]) -> Faces:
     """All faces of all parts."""
-    return Faces(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Faces)))
+    columns = zip(*((p.corners, p.color, p.material, p.near, p.inner, p.solid) for p in parts), strict=True)
+    return Faces(*map(np.concatenate, columns))
 
 
 def shifted(faces: Faces, x: float, s: float) -> Faces:
     """The same faces elsewhere on the road."""
-    return replace(faces, corners=faces.corners + np.array([x, 0.0, s], np.float32), near=faces.near + np.float32(s))
+    corners = faces.corners + np.array([x, 0.0, s], np.float32)
+    return Faces(corners, faces.color, faces.material, faces.near + np.float32(s), faces.inner, faces.solid)
 
 
 def figure(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float32
 
 from robustseg.data.world.geometry import Faces, figure
 from robustseg.data.world.materials import Material
@@ -121,24 +122,29 @@ SIGN_COLORS: tuple[tuple[Color, Color], ...] = (
 )
 
 
-def pedestrian(x: float, s: float, height: float, stride: float, colors: tuple[Color, Color]) -> Faces:
-    """A walker in a wide coat, facing anywhere; `stride` -1..1 is how far the legs are apart."""
-    coat, trousers = colors
+def pedestrian(height: float, stride: float) -> Faces:
+    """A walker in a wide coat, facing anywhere; `stride` -1..1 is how far the legs are apart. `clothes` colours it."""
     hip, shoulder = 0.45 * height, 0.84 * height
     apart, swing = 0.10 + 0.22 * abs(stride), 0.20 * stride
     parts = []
     for side in (-1.0, 1.0):
-        foot, thigh = x + side * apart, x + side * 0.08
+        foot, thigh = side * apart, side * 0.08
         leg = [(foot - 0.11, 0.0), (thigh - 0.15, hip), (thigh + 0.15, hip), (foot + 0.11, 0.0)]
-        parts.append(upright(leg, s, Material.CLOTH, trousers))
-    torso = [(x - 0.30, hip), (x - 0.33, shoulder), (x + 0.33, shoulder), (x + 0.30, hip)]
-    parts.append(upright(torso, s - 0.01, Material.CLOTH, coat))
+        parts.append(upright(leg, 0.0, Material.CLOTH, BLACK))
+    torso = [(-0.30, hip), (-0.33, shoulder), (0.33, shoulder), (0.30, hip)]
+    parts.append(upright(torso, -0.01, Material.CLOTH, BLACK))
     for side in (-1.0, 1.0):
-        hand, joint = x + side * 0.40 + swing, x + side * 0.32
+        hand, joint = side * 0.40 + swing, side * 0.32
         arm = [(hand - 0.08, hip), (joint - 0.08, shoulder), (joint + 0.08, shoulder), (hand + 0.08, hip)]
-        parts.append(upright(arm, s - 0.02, Material.CLOTH, tinted(coat, 0.85)))
-    parts.append(upright(disc(x, 0.92 * height, 0.085 * height, 1.1), s - 0.02, Material.SKIN, (0.45, 0.30, 0.22)))
+        parts.append(upright(arm, -0.02, Material.CLOTH, BLACK))
+    parts.append(upright(disc(0.0, 0.92 * height, 0.085 * height, 1.1), -0.02, Material.SKIN, BLACK))
     return figure(parts, inner=True, solid=False)
+
+
+def clothes(coat: Color, trousers: Color) -> Float32[np.ndarray, "6 3"]:
+    """Colors of a pedestrian's legs, torso, arms and head."""
+    sleeve = tinted(coat, 0.85)
+    return np.array([trousers, trousers, coat, sleeve, sleeve, (0.45, 0.30, 0.22)], np.float32)
 
 
 def car(color: Color, *, van: bool, oncoming: bool) -> Faces:

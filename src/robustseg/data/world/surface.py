@@ -75,9 +75,9 @@ def _geometry(scene: Scene, pose: Pose, faces: Faces, raster: Raster) -> tuple[n
         depth = np.float32(1) / raster.inverse_depth.ravel()
     empty, down = face < 0, directions[1] < -0.004
     low = np.flatnonzero(empty & down)
-    material[low], depth[low] = _ground(scene, pose, directions[:, low])
+    material[low], depth[low] = _ground(scene, pose, np.take(directions, low, axis=1))
     high = np.flatnonzero(empty & ~down)
-    hills = high[directions[1, high] < _skyline(scene, directions[:, high])]
+    hills = high[directions[1, high] < _skyline(scene, np.take(directions, high, axis=1))]
     material[hills], depth[hills] = Material.FOLIAGE, HILLS
     position = directions * np.where(np.isinf(depth), np.float32(0), depth)
     position[1] += np.float32(pose.y)

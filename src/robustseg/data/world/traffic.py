@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -98,7 +98,12 @@ def _walked(walker: Walker, scene: Scene, since: float, here: float, time: float
 
 @lru_cache(maxsize=4096)
 def _body(height: float, stride: int, colors: tuple[shapes.Color, shapes.Color]) -> Faces:
-    return shapes.pedestrian(0.0, 0.0, height, 2.0 * stride / (STRIDES - 1) - 1.0, colors)
+    return replace(_outline(height, stride), color=shapes.clothes(*colors))
+
+
+@lru_cache(maxsize=1024)
+def _outline(height: float, stride: int) -> Faces:
+    return shapes.pedestrian(height, 2.0 * stride / (STRIDES - 1) - 1.0)
 
 
 @lru_cache(maxsize=1024)
