@@ -31,13 +31,12 @@ KD = replace(NOTHING, logit_kl=10)
 
 STUDENTS = {
     "dropout only": NOTHING,
-    "dropout only, from scratch": replace(NOTHING, student_init="scratch"),
-    "logit KL 10": KD,
-    "logit KL 50": replace(NOTHING, logit_kl=50),
+    "KL 50": replace(NOTHING, logit_kl=50),
+    "KL 10": KD,
+    "KL 10 + hpdm 5 + rrm 5": replace(KD, hpdm=5, rrm=5),
     "KL 10 + hpdm 5": replace(KD, hpdm=5),
     "KL 10 + rrm 5": replace(KD, rrm=5),
-    "KL 10 + hpdm 5 + rrm 5": replace(KD, hpdm=5, rrm=5),
-    "KL 10 + hpdm 5 + rrm 5, from scratch": replace(KD, hpdm=5, rrm=5, student_init="scratch"),
+    "dropout only, from scratch": replace(NOTHING, student_init="scratch"),
     "KL 10 + hpdm 5, same modality": replace(KD, hpdm=5, hybrid=False),
     "KL 10 + hpdm 5, softmax over channels": replace(KD, hpdm=5, hpdm_axis="channel"),
     "KL 10 + hpdm 1 + rrm 1": replace(KD, hpdm=1, rrm=1),
@@ -50,14 +49,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default=".*", help="pattern of the students' names")
     parser.add_argument("--frames", type=int, default=600)
-    parser.add_argument("--epochs", type=int, default=8, help="of each student; the teacher gets twice as many")
+    parser.add_argument("--epochs", type=int, default=6, help="of each student; the teacher gets twice as many")
     parser.add_argument("--out", default="runs/distill_choices")
     arguments = parser.parse_args()
-    schedule = Schedule(epochs=arguments.epochs, batch_size=4, lr=3e-3)
+    schedule = Schedule(epochs=arguments.epochs, batch_size=4, lr=1e-3)
     recipe = Recipe(
         name="teacher",
         data=Data(world=World(train_frames=arguments.frames, val_frames=200), transforms=Transforms(scale=(1.0, 1.25))),
-        teacher=replace(schedule, epochs=2 * arguments.epochs),
+        teacher=replace(schedule, epochs=2 * arguments.epochs, lr=3e-3),
         student=schedule,
         select="last",
         machine=Machine(accelerator="cpu"),

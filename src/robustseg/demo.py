@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -31,8 +32,8 @@ def demo_recipe(out: Path, *, train_frames: int, epochs: int) -> Recipe:
         data=Data(world=World(train_frames=train_frames, val_frames=100), transforms=Transforms(scale=(1.0, 1.25))),
         model=Model(dropout=0.0, drop_path=0.0),
         teacher=schedule,
-        student=schedule,
-        distill=Distill(),
+        student=replace(schedule, lr=2e-3),
+        distill=Distill(logit_kl=10.0),
         machine=Machine(accelerator="cpu"),
         out=str(out),
     )

@@ -197,11 +197,11 @@ class Distill:
     student_init: str = "teacher"
     cross_entropy: float = 1.0
     logit_kl: float = 50.0
-    hpdm: float = 0.1
+    hpdm: float = 5.0
     hpdm_form: Literal["paper", "released"] = "paper"
     hpdm_axis: Literal["class", "channel"] = "class"
     hybrid: bool = True
-    rrm: float = 0.1
+    rrm: float = 5.0
     rrm_form: Literal["ours", "released"] = "ours"
     ohem_threshold: float = 0.7
     ohem_min_kept: float = 1 / 16
