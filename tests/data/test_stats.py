@@ -20,6 +20,10 @@ class FewFrames:
     classes: tuple[LabelClass, ...]
     samples: tuple[Sample, ...]
 
+    @property
+    def sequences(self) -> tuple[str, ...]:
+        return tuple(sample.sequence for sample in self.samples)
+
     def __len__(self) -> int:
         return len(self.samples)
 
