@@ -64,8 +64,9 @@ def single_scores(recipe: Recipe) -> dict[str, float]:
 
 def report(recipe: Recipe, results: dict[str, Evaluation], singles: dict[str, float], *, minutes: float) -> None:
     """Prints the tables and writes them beside this script."""
+    words = ["FOLDER" if word == recipe.data.root and word else word for word in sys.argv]
     facts = {
-        "command": "python " + " ".join(sys.argv),
+        "command": "python " + " ".join(words),
         "date": datetime.date.today().isoformat(),
         "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}",
         "threads": torch.get_num_threads(),
