@@ -20,7 +20,7 @@ import torch
 
 from robustseg.files import write_text
 from robustseg.frames import open_frames
-from robustseg.recipe import Data, Distill, Machine, Recipe, Schedule, Transforms, World
+from robustseg.recipe import Data, Distill, Machine, Model, Recipe, Schedule, Transforms, World
 from robustseg.robustness import Evaluation
 from robustseg.scoring import evaluate_folder
 from robustseg.training import train
@@ -28,20 +28,24 @@ from robustseg.training.run import train_teacher
 
 NOTHING = Distill(logit_kl=0, hpdm=0, rrm=0)
 KD = replace(NOTHING, logit_kl=10)
+HPDM = replace(KD, hpdm=5)
 
 STUDENTS = {
     "dropout only": NOTHING,
-    "KL 50": replace(NOTHING, logit_kl=50),
     "KL 10": KD,
-    "KL 10 + hpdm 5 + rrm 5": replace(KD, hpdm=5, rrm=5),
-    "KL 10 + hpdm 5": replace(KD, hpdm=5),
+    "KL 10 + hpdm 5 + rrm 5": replace(HPDM, rrm=5),
+    "KL 10 + hpdm 5": HPDM,
     "KL 10 + rrm 5": replace(KD, rrm=5),
+    "KL 10 + hpdm 5, same modality": replace(HPDM, hybrid=False),
+    "KL 10 + hpdm 5, softmax over channels": replace(HPDM, hpdm_axis="channel"),
+    "KL 10 + hpdm 5, printed order": replace(HPDM, hpdm_printed_order=True),
+    "KL 10 + hpdm 5, temperature 0.5": replace(HPDM, hpdm_temperature=0.5),
+    "KL 10 + hpdm 5, temperature 2": replace(HPDM, hpdm_temperature=2.0),
+    "KL 10 + hpdm 20": replace(HPDM, hpdm=20),
+    "KL 10 + rrm 20": replace(KD, rrm=20),
+    "KL 50": replace(NOTHING, logit_kl=50),
+    "KL 10 + hpdm 100, released form": replace(KD, hpdm=100, hpdm_form="released"),
     "dropout only, from scratch": replace(NOTHING, student_init="scratch"),
-    "KL 10 + hpdm 5, same modality": replace(KD, hpdm=5, hybrid=False),
-    "KL 10 + hpdm 5, softmax over channels": replace(KD, hpdm=5, hpdm_axis="channel"),
-    "KL 10 + hpdm 1 + rrm 1": replace(KD, hpdm=1, rrm=1),
-    "KL 10 + hpdm 20 + rrm 20": replace(KD, hpdm=20, rrm=20),
-    "KL 50 + hpdm 100, released form": replace(KD, logit_kl=50, hpdm=100, hpdm_form="released"),
 }
 
 
@@ -49,16 +53,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default=".*", help="pattern of the students' names")
     parser.add_argument("--frames", type=int, default=600)
-    parser.add_argument("--epochs", type=int, default=6, help="of each student; the teacher gets twice as many")
+    parser.add_argument("--epochs", type=int, default=8, help="of each student; the teacher gets twice as many")
     parser.add_argument("--out", default="runs/distill_choices")
     arguments = parser.parse_args()
-    schedule = Schedule(epochs=arguments.epochs, batch_size=4, lr=1e-3)
+    schedule = Schedule(epochs=arguments.epochs, batch_size=4, lr=2e-3)
     recipe = Recipe(
         name="teacher",
         data=Data(world=World(train_frames=arguments.frames, val_frames=200), transforms=Transforms(scale=(1.0, 1.25))),
         teacher=replace(schedule, epochs=2 * arguments.epochs, lr=3e-3),
         student=schedule,
         select="last",
+        model=Model(width=96, dropout=0.0, drop_path=0.0),
         machine=Machine(accelerator="cpu"),
         out=arguments.out,
     )

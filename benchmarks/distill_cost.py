@@ -14,9 +14,10 @@ import argparse
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from functools import partial
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -24,6 +25,7 @@ from torch import Tensor
 from robustseg import recipe
 from robustseg.build import build_model
 from robustseg.distill import Objective, draw_permutation, hpdm, rrm
+from robustseg.files import write_text
 from robustseg.models.segmenter import Segmenter
 
 Losses = dict[str, Callable[[], Tensor]]
@@ -35,7 +37,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     device = torch.device(arguments.device)
     command = " ".join(sys.argv)
-    print(f"python {command}: torch {torch.__version__}, {device}, {arguments.threads} threads, {date.today()}")
+    lines = [f"python {command}: torch {torch.__version__}, {device}, {arguments.threads} threads, {date.today()}"]
     model = build_model(
         recipe.Model(backbone=arguments.backbone, width=arguments.width),
         arguments.classes,
@@ -44,13 +46,17 @@ def main() -> None:
     )
     model = model.to(device).train()
     columns = ("losses".ljust(16), "step ms".rjust(9), "loss ms".rjust(9), "ratio".rjust(7), "quartiles".rjust(15))
-    print(" size  live", *columns, " held MB")
+    lines.append(" ".join((" size  live", *columns, " held MB")))
+    print("\n".join(lines))
     for size in arguments.sizes:
         for live in ("all", "half"):
-            measure(model, size, live, arguments)
+            for line in measure(model, size, live, arguments):
+                print(line, flush=True)
+                lines.append(line)
+    write_text(arguments.out, "\n".join(lines) + "\n")
 
 
-def measure(model: Segmenter, size: int, live: str, arguments: argparse.Namespace) -> None:
+def measure(model: Segmenter, size: int, live: str, arguments: argparse.Namespace) -> Iterator[str]:
     """Rows of one image size; "half" of the student's modalities, or "all"."""
     draw = torch.Generator().manual_seed(0)
     device = next(model.parameters()).device
@@ -88,7 +94,7 @@ def measure(model: Segmenter, size: int, live: str, arguments: argparse.Namespac
     for name, loss in losses.items():
         repeats = arguments.repeats if "released" not in name else max(3, arguments.repeats // 4)
         pairs = [(seconds(step, clock), seconds(loss, clock)) for _ in range(repeats + 1)][1:]  # the first one warms up
-        report(f"{size:>5} {live:>5} {name:<16}", pairs, held_memory(loss, [*maps, *teacher_maps]))
+        yield row(f"{size:>5} {live:>5} {name:<16}", pairs, held_memory(loss, [*maps, *teacher_maps]))
 
 
 def seconds(loss: Callable[[], Tensor], clock: Callable[[], float]) -> float:
@@ -123,11 +129,11 @@ def held_memory(loss: Callable[[], Tensor], given: Sequence[Tensor]) -> float:
     return total
 
 
-def report(row: str, pairs: list[tuple[float, float]], memory: float) -> None:
+def row(head: str, pairs: list[tuple[float, float]], memory: float) -> str:
     """Medians; the ratio's are of the pairs, so that a slow moment of the machine hits both sides."""
     step, loss = (1e3 * statistics.median(side) for side in zip(*pairs, strict=True))
     low, middle, high = statistics.quantiles([b / a for a, b in pairs], n=4, method="inclusive")
-    print(f"{row} {step:9.1f} {loss:9.1f} {middle:7.2%} {low:7.2%}-{high:.2%} {memory:8.1f}", flush=True)
+    return f"{head} {step:9.1f} {loss:9.1f} {middle:7.2%} {low:7.2%}-{high:.2%} {memory:8.1f}"
 
 
 def parse() -> argparse.Namespace:
@@ -143,6 +149,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall", help="cpu: on a machine with other work")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "distill_cost.txt")
     return parser.parse_args()
 
 

@@ -1,6 +1,9 @@
 """The command line on a tiny world and tiny folders, and what it answers to bad input."""
 
 import json
+import os
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -40,6 +43,15 @@ def test_help_teaches(words, capsys):
         status = stop.code
     assert status == 0
     assert "usage: robustseg" in capsys.readouterr().out
+
+
+def test_a_reader_may_leave_early():
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "robustseg.cli", "--help"]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert done.stderr == b""
 
 
 def test_train_leaves_two_model_folders(run):

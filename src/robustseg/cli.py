@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -32,7 +33,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Wrong flags end with argparse's exit status 2.
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        status = _main(list(sys.argv[1:] if arguments is None else arguments))
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # whoever read the output, `head` perhaps, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _main(words: list[str]) -> int:
     name, rest = _command(words)
     if name is None and (not words or words[0] in ("-h", "--help", "help")):
         print(_overview())
@@ -41,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(f"there is no command {' '.join(words[:2])!r}; robustseg --help lists them", 2)
     try:
         run(COMMANDS[name], name, rest)
+    except BrokenPipeError:
+        raise
     except (ValueError, OSError) as error:
         return _fail(str(error).strip())
     except KeyboardInterrupt:

@@ -186,6 +186,8 @@ class Distill:
         hpdm: Weight of the hybrid prototype distillation.
         hpdm_form: "paper" or "released".
         hpdm_axis: What the softmax of the paper's form runs over: "class" or "channel".
+        hpdm_temperature: The paper's form divides prototypes by it before the softmax.
+        hpdm_printed_order: KL(student || teacher), as the paper prints it, instead of KL(teacher || student).
         hybrid: Whether a student modality is taught by a randomly permuted teacher modality.
         rrm: Weight of the representation regularisation.
         rrm_form: "ours" or "released".
@@ -200,6 +202,8 @@ class Distill:
     hpdm: float = 5.0
     hpdm_form: Literal["paper", "released"] = "paper"
     hpdm_axis: Literal["class", "channel"] = "class"
+    hpdm_temperature: float = 1.0
+    hpdm_printed_order: bool = False
     hybrid: bool = True
     rrm: float = 5.0
     rrm_form: Literal["ours", "released"] = "ours"
@@ -209,6 +213,7 @@ class Distill:
     def __post_init__(self) -> None:
         for name in ("cross_entropy", "logit_kl", "hpdm", "rrm"):
             require(0 <= getattr(self, name) < math.inf, f"{name} must be a weight of 0 or more", getattr(self, name))
+        require(self.hpdm_temperature > 0, "hpdm_temperature must be above 0", self.hpdm_temperature)
         for name in ("ohem_threshold", "ohem_min_kept"):
             require(0 <= getattr(self, name) <= 1, f"{name} lies between 0 and 1", getattr(self, name))
 

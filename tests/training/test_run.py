@@ -5,7 +5,6 @@ from functools import partial
 
 import pytest
 import torch
-from lightning.fabric import Fabric
 from safetensors.torch import load_file
 from spawned import counts_of
 
@@ -15,6 +14,7 @@ from robustseg.recipe import Data, Distill, Machine, Model, Schedule, World
 from robustseg.recipe_file import read_recipe
 from robustseg.training import teacher
 from robustseg.training.checkpoint import load_checkpoint
+from robustseg.training.processes import launch, only_one
 from robustseg.training.run import train, train_teacher
 from robustseg.training.selection import hold_out, selection_score
 
@@ -105,8 +105,8 @@ def test_two_processes_train_and_count_like_one(recipe, tmp_path):
     _, held = hold_out(open_frames(data, "train"), 0.25, recipe(tmp_path).seed)
     counts = []
     for devices in (1, 2):
-        fabric = Fabric(accelerator="cpu", devices=devices, strategy="ddp_spawn" if devices > 1 else "auto")
-        counts.append(fabric.launch(partial(counts_of, folder=student, frames=held, subsets=all_subsets(4))))
+        count = partial(counts_of, folder=student, frames=held, subsets=all_subsets(4))
+        counts.append(launch(dataclasses.replace(machine, devices=devices), count))
     assert counts[0] == counts[1]
     summary = json.loads((student / "training.json").read_text())
     assert selection_score(torch.tensor(counts[0])) == summary["score"]
@@ -125,6 +125,12 @@ def test_a_given_teacher_saves_the_first_stage(recipe, tmp_path):
     assert not (student.parent / "teacher").exists()
     again = train(recipe(tmp_path, name="small"))
     assert torch.equal(*(next(iter(load_file(f / "model.safetensors").values())) for f in (student, again)))
+
+
+def test_one_training_at_a_time(recipe, tmp_path):
+    with only_one(tmp_path / "small"), pytest.raises(ValueError, match=r"another training is at work in .*small"):
+        train(recipe(tmp_path))
+    assert train(recipe(tmp_path)).is_dir()
 
 
 def test_the_teacher_alone(recipe, tmp_path):

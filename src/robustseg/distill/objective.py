@@ -98,7 +98,7 @@ class Objective:
                 num_classes=self.num_classes,
                 permutation=permutation if recipe.hybrid else None,
                 form=recipe.hpdm_form,
-                matching=Matching(axis=recipe.hpdm_axis),
+                matching=Matching(recipe.hpdm_axis, recipe.hpdm_printed_order, recipe.hpdm_temperature),
             ),
             "rrm": lambda: rrm(**maps, **masks, form=recipe.rrm_form, generator=generator),
         }

@@ -6,7 +6,6 @@ A run is a folder with `teacher/` and `student/`; each stage's folder becomes a 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from dataclasses import replace
 from functools import partial
@@ -15,7 +14,6 @@ from pathlib import Path
 import torch
 from lightning.fabric import Fabric
 from safetensors.torch import load_file
-from torch.multiprocessing.spawn import ProcessRaisedException
 
 from robustseg.build import build_model, load
 from robustseg.data.sample import Frames
@@ -29,7 +27,7 @@ from robustseg.models.card import RANDOM_ORIGIN, ModelCard, read_card
 from robustseg.models.released import MIT_ORIGIN
 from robustseg.models.segmenter import Segmenter
 from robustseg.models.weights import save_model
-from robustseg.recipe import Machine, Recipe
+from robustseg.recipe import Recipe
 from robustseg.recipe_file import RECIPE_FILE, write_recipe
 from robustseg.robustness.evaluate import check_frames
 from robustseg.scoring import SUMMARY_FILE
@@ -38,6 +36,7 @@ from robustseg.training.checkpoint import remove_checkpoints
 from robustseg.training.fit import BEST, fit
 from robustseg.training.frozen import FrozenTeacher
 from robustseg.training.identity import is_done, student_identity, teacher_identity
+from robustseg.training.processes import launch, only_one
 from robustseg.training.selection import hold_out
 from robustseg.training.stage import Running, Stage
 from robustseg.training.student import StudentStep
@@ -63,25 +62,31 @@ def train(recipe: Recipe, *, restart: bool = False) -> Path:
     """
     check_recipe(recipe)
     recipe = measured_recipe(recipe)
-    folder = train_teacher(recipe, restart=restart)
-    student = Path(recipe.out) / recipe.name / "student"
-    if restart:
-        shutil.rmtree(student, ignore_errors=True)
-    if not is_done(student, student_identity(recipe, read_card(folder).sha256)):
-        _launch(recipe, "student")
+    run = Path(recipe.out) / recipe.name
+    with only_one(run):
+        folder = _train_teacher(recipe, restart=restart)
+        student = run / "student"
+        if restart:
+            shutil.rmtree(student, ignore_errors=True)
+        if not is_done(student, student_identity(recipe, read_card(folder).sha256)):
+            launch(recipe.machine, partial(run_stage, recipe=recipe, name="student"))
     return student
 
 
 def train_teacher(recipe: Recipe, *, restart: bool = False) -> Path:
     """The first stage alone; gives the teacher's folder, which `distill.teacher` names if it is set. See `train`."""
+    with only_one(Path(recipe.out) / recipe.name):
+        return _train_teacher(measured_recipe(recipe), restart=restart)
+
+
+def _train_teacher(recipe: Recipe, *, restart: bool) -> Path:
     if recipe.distill.teacher:
         return Path(recipe.distill.teacher)
-    recipe = measured_recipe(recipe)
     folder = Path(recipe.out) / recipe.name / "teacher"
     if restart:
         shutil.rmtree(folder, ignore_errors=True)
     if not is_done(folder, teacher_identity(recipe)):
-        _launch(recipe, "teacher")
+        launch(recipe.machine, partial(run_stage, recipe=recipe, name="teacher"))
     return folder
 
 
@@ -123,30 +128,6 @@ def measured_recipe(recipe: Recipe) -> Recipe:
     return replace(recipe, data=replace(recipe.data, modalities=tuple(modalities)))
 
 
-def _launch(recipe: Recipe, name: str) -> None:
-    """Runs a stage on the recipe's devices."""
-    machine = recipe.machine
-    fabric = Fabric(
-        accelerator=machine.accelerator,
-        devices=machine.devices,
-        num_nodes=machine.nodes,
-        precision=machine.precision,
-        strategy=_strategy(machine),
-    )
-    try:
-        fabric.launch(partial(run_stage, recipe=recipe, name=name))  # as arguments, Fabric would take recipes apart
-    except ProcessRaisedException as error:
-        lines = str(error).strip().splitlines()
-        raise ValueError(f"a training process stopped: {lines[-1]}") from error
-
-
-def _strategy(machine: Machine) -> str:
-    """One process: none. Several: spawned here, or, on several nodes and under torchrun, started from outside."""
-    if machine.devices * machine.nodes == 1:
-        return "auto"
-    return "ddp" if machine.nodes > 1 or "LOCAL_RANK" in os.environ else "ddp_spawn"
-
-
 def run_stage(fabric: Fabric, recipe: Recipe, name: str) -> None:
     """Trains one stage in this process and, on the first process, leaves its model folder."""
     run = Path(recipe.out) / recipe.name
@@ -168,7 +149,6 @@ def run_stage(fabric: Fabric, recipe: Recipe, name: str) -> None:
     running = fit(fabric, stage)
     if fabric.is_global_zero:
         _finish(recipe, stage, running, frames)
-    fabric.barrier()
 
 
 def _split(recipe: Recipe, frames: Frames) -> tuple[Frames, Frames | None]:

@@ -1,0 +1,81 @@
+"""Where a stage runs: in this process, in several spawned here, or in those that a launcher has started."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from filelock import FileLock, Timeout
+from lightning.fabric import Fabric
+from torch import distributed
+from torch.multiprocessing.spawn import ProcessRaisedException
+
+from robustseg.recipe import Machine
+
+T = TypeVar("T")
+
+
+def launch(machine: Machine, function: Callable[[Fabric], T]) -> T:
+    """Calls a function with a `Fabric` on each of a machine's devices; gives what it returns on the first one.
+
+    Args:
+        machine: Accelerator, devices, nodes and precision.
+        function: Can be pickled if there are several devices, and so can what it returns.
+
+    Raises:
+        ValueError: A spawned process stopped; the message is its last line.
+    """
+    fabric = Fabric(
+        accelerator=machine.accelerator,
+        devices=machine.devices,
+        num_nodes=machine.nodes,
+        precision=machine.precision,
+        strategy=_strategy(machine),
+    )
+    try:
+        return fabric.launch(partial(_call, function=function))  # as arguments, Fabric would take recipes apart
+    except ProcessRaisedException as error:
+        lines = str(error).strip().splitlines()
+        raise ValueError(f"a training process stopped: {lines[-1]}") from error
+
+
+@contextmanager
+def only_one(folder: Path) -> Iterator[None]:
+    """Keeps a folder to one command at a time; the lock ends with the command, however it ends.
+
+    Raises:
+        ValueError: Another command is at work there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock", blocking=False)
+    try:
+        if int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0:  # the others belong to the first
+            lock.acquire()
+        yield
+    except Timeout as error:
+        raise ValueError(
+            f"another training is at work in {folder}: wait for it, or give this one another name"
+        ) from error
+    finally:
+        lock.release()
+
+
+def _strategy(machine: Machine) -> str:
+    """One process: none. Several: spawned here, or, on several nodes and under torchrun, started from outside."""
+    if machine.devices * machine.nodes == 1:
+        return "auto"
+    return "ddp" if machine.nodes > 1 or "LOCAL_RANK" in os.environ else "ddp_spawn"
+
+
+def _call(fabric: Fabric, function: Callable[[Fabric], T]) -> T:
+    """A spawned process leaves its group before it ends: gloo's threads, still running, would abort it now and then."""
+    result = function(fabric)
+    fabric.barrier()
+    if multiprocessing.parent_process() is not None and distributed.is_initialized():
+        distributed.destroy_process_group()
+    return result
