@@ -1,6 +1,6 @@
 """Trains a recipe's teacher and student, and a network per sensor on request, and prints how they stand.
 
-    python benchmarks/quality.py recipes/world.yaml
+    python benchmarks/quality.py recipes/world.yaml --longer
     python benchmarks/quality.py recipes/ombria.yaml --root FOLDER --singles
 
 Runs go on where they stopped. Writes benchmarks/results/NAME.json and NAME.md with command, machine and date.
@@ -38,6 +38,7 @@ def main() -> None:
     parser.add_argument("recipe", type=Path)
     parser.add_argument("--root", default="", help="data folder, for recipes of your own sensors")
     parser.add_argument("--singles", action="store_true", help="also one network per modality (own sensors only)")
+    parser.add_argument("--longer", action="store_true", help="also a teacher trained for as long as both stages")
     arguments, overrides = parser.parse_known_args()
     recipe = read_recipe(arguments.recipe, overrides)
     recipe = measured_recipe(replace(recipe, data=replace(recipe.data, root=arguments.root or recipe.data.root)))
@@ -47,7 +48,8 @@ def main() -> None:
     folders = {"teacher": student.parent / "teacher", "student": student}
     results = {name: evaluate_folder(folder, frames, split=recipe.data.val) for name, folder in folders.items()}
     singles = single_scores(recipe) if arguments.singles else {}
-    report(recipe, results, singles, minutes=(time.monotonic() - began) / 60)
+    longer = longer_teacher(recipe) if arguments.longer else None
+    report(recipe, results, singles, longer, minutes=(time.monotonic() - began) / 60)
 
 
 def single_scores(recipe: Recipe) -> dict[str, float]:
@@ -62,7 +64,21 @@ def single_scores(recipe: Recipe) -> dict[str, float]:
     return scores
 
 
-def report(recipe: Recipe, results: dict[str, Evaluation], singles: dict[str, float], *, minutes: float) -> None:
+def longer_teacher(recipe: Recipe) -> Evaluation:
+    """What training for longer is worth by itself: complete sensors, for the epochs of both stages."""
+    epochs = recipe.teacher.epochs + recipe.student.epochs
+    longer = replace(recipe, name=f"{recipe.name}_longer", teacher=replace(recipe.teacher, epochs=epochs))
+    return evaluate_folder(train_teacher(longer), open_frames(longer.data, longer.data.val), split=longer.data.val)
+
+
+def report(
+    recipe: Recipe,
+    results: dict[str, Evaluation],
+    singles: dict[str, float],
+    longer: Evaluation | None,
+    *,
+    minutes: float,
+) -> None:
     """Prints the tables and writes them beside this script."""
     words = ["FOLDER" if word == recipe.data.root and word else word for word in sys.argv]
     facts = {
@@ -78,11 +94,15 @@ def report(recipe: Recipe, results: dict[str, Evaluation], singles: dict[str, fl
             text += "\n" + markdown(grid)
     for name, score in singles.items():
         text += f"\nA network of its own for {name}: {score:.2f}\n"
+    record = {**facts, "singles": singles}
+    if longer:
+        record["teacher of both stages' epochs"] = {"mean": longer.mean(), "all": longer.full()}
+        text += f"\nA teacher trained for both stages' epochs: mean {longer.mean():.2f}, all {longer.full():.2f}\n"
     text += "\n" + "  \n".join(f"{key}: {value}" for key, value in facts.items()) + "\n"
     print(text)
     scores = {name: dict(zip(result.names, result.miou().tolist(), strict=True)) for name, result in results.items()}
     means = {name: result.mean() for name, result in results.items()}
-    record = {**facts, "mean": means, "miou": scores, "singles": singles}
+    record |= {"mean": means, "miou": scores}
     write_text(RESULTS / f"{recipe.name}.json", json.dumps(record, indent=1) + "\n")
     write_text(RESULTS / f"{recipe.name}.md", text)
 

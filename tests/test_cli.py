@@ -61,6 +61,17 @@ def test_train_leaves_two_model_folders(run):
         assert not any(name.startswith("checkpoint") for name in names)
 
 
+def test_students_of_one_teacher(tmp_path, capsys):
+    recipe = tmp_path / "one.yaml"
+    recipe.write_text("name: one\n")
+    assert main(["train", str(recipe), *TINY, f"--out={tmp_path}", "--teacher_only=true"]) == 0
+    assert not (tmp_path / "one" / "student").exists()
+    teacher = tmp_path / "one" / "teacher"
+    other = ["--name=two", f"--distill.teacher={teacher}"]
+    assert main(["train", str(recipe), *TINY, f"--out={tmp_path}", *other]) == 0
+    assert f"--against {teacher}" in capsys.readouterr().out
+
+
 def test_evaluate_counts_every_subset(run, capsys):
     assert main(["evaluate", str(run / "student"), "--against", str(run / "teacher")]) == 0
     assert "rgb+depth+event+lidar" in capsys.readouterr().out

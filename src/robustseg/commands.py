@@ -16,7 +16,7 @@ from robustseg.recipe import Backbone, Recipe
 console = Console(highlight=False, soft_wrap=True, markup=False)
 
 
-def train(recipe: Recipe, *, restart: bool = False) -> None:
+def train(recipe: Recipe, *, teacher_only: bool = False, restart: bool = False) -> None:
     """Train a teacher on complete sensors, then a student that survives missing ones.
 
     Stopped in any way, the same command goes on where it was. A finished teacher of the same recipe and data is used
@@ -24,12 +24,19 @@ def train(recipe: Recipe, *, restart: bool = False) -> None:
 
     Args:
         recipe: What to do.
+        teacher_only: Stop after the teacher; other recipes can then learn from it, by `distill.teacher`.
         restart: Throw away what the run's folder holds and start over.
     """
     from robustseg.training.run import train as train_both
+    from robustseg.training.run import train_teacher
 
+    if teacher_only:
+        folder = train_teacher(recipe, restart=restart)
+        console.print(f"teacher: {folder}\nnext: robustseg train RECIPE --distill.teacher {folder}")
+        return
     folder = train_both(recipe, restart=restart)
-    console.print(f"student: {folder}\nnext: robustseg evaluate {folder} --against {folder.parent / 'teacher'}")
+    teacher = recipe.distill.teacher or folder.parent / "teacher"
+    console.print(f"student: {folder}\nnext: robustseg evaluate {folder} --against {teacher}")
 
 
 def evaluate(

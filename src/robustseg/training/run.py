@@ -75,6 +75,7 @@ def train(recipe: Recipe, *, restart: bool = False) -> Path:
 
 def train_teacher(recipe: Recipe, *, restart: bool = False) -> Path:
     """The first stage alone; gives the teacher's folder, which `distill.teacher` names if it is set. See `train`."""
+    check_recipe(recipe)
     with only_one(Path(recipe.out) / recipe.name):
         return _train_teacher(measured_recipe(recipe), restart=restart)
 
