@@ -33,6 +33,13 @@ def test_missing_keys_are_the_defaults(tmp_path):
     assert read_recipe(tmp_path / "r.yaml") == Recipe(name="short")
 
 
+def test_numbers_as_people_write_them(tmp_path):
+    (tmp_path / "r.yaml").write_text("teacher: {lr: 1e-3, weight_decay: 1}\nstudent: {lr: .5}\nname: 2026-11-22\n")
+    recipe = read_recipe(tmp_path / "r.yaml")
+    assert (recipe.teacher.lr, recipe.teacher.weight_decay, recipe.student.lr) == (1e-3, 1.0, 0.5)
+    assert recipe.name == "2026-11-22"
+
+
 def test_flags_override_the_file(tmp_path):
     write_recipe(tmp_path / "r.yaml", FULL)
     changed = read_recipe(tmp_path / "r.yaml", ["--teacher.epochs", "9", "--data.size", "[32, 32]", "--seed=5"])
@@ -49,7 +56,7 @@ def test_flags_override_the_file(tmp_path):
     [
         ("bogus: 3", "bogus"),
         ("data: {kindd: world}", "kindd"),
-        ("data: other.yaml", "data needs keys"),
+        ("data: other.yaml", "data must be a mapping"),
         ("name: [1, 2]", "name"),
         ("teacher: {epochs: x}", "teacher.epochs"),
         ("select: best", "published"),
@@ -57,6 +64,11 @@ def test_flags_override_the_file(tmp_path):
         ("data: {modalities: [{name: rgb, mean: [0, 0, 0], std: [0, 1, 1]}]}", "std"),
         ("data: {classes: [{name: road, color: [1, 2]}]}", "color"),
         ("data: {class_path: os.system, init_args: {command: ls}}", "class_path"),
+        ('data: {modalities: ["this.d"]}', "must be a mapping"),
+        ('data: {modalities: "[{class_path: this.d}]"}', "must be a list"),
+        ('data: {classes: ["this.d"]}', "must be a mapping"),
+        ("data: {resize: '[&a [1], *a]'}", "must be a list"),
+        ("name: one\nname: two", "name stands twice"),
         ("model: {backbone: resnet}", "mit_b0"),
         ("teacher: {batch_size: 0}", "batch_size"),
         ("teacher: {lr: -1}", "lr"),

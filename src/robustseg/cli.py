@@ -6,7 +6,6 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentParser
@@ -14,7 +13,8 @@ from rich.console import Console
 from rich.text import Text
 
 from robustseg import commands
-from robustseg.recipe_file import add_recipe_arguments, read_yaml, to_recipe
+from robustseg.recipe import Recipe
+from robustseg.recipe_file import add_recipe_arguments, read_recipe, to_recipe
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "train": commands.train,
@@ -56,7 +56,8 @@ def _main(words: list[str]) -> int:
     except (ValueError, OSError) as error:
         return _fail(str(error).strip())
     except KeyboardInterrupt:
-        return _fail("stopped; the same command goes on from the last checkpoint", 130)
+        go_on = {"train": ": the same command, without --restart, goes on from the last checkpoint"}
+        return _fail(f"stopped{go_on.get(name, '')}", 130)
     return 0
 
 
@@ -75,7 +76,7 @@ def run(function: Callable[..., None], name: str, arguments: list[str]) -> None:
     if arguments and arguments[0].startswith("-") and arguments[0] not in ("-h", "--help"):
         raise ValueError(f"robustseg {name} RECIPE ...: the recipe comes first, then the flags")
     path = arguments[0] if arguments and not arguments[0].startswith("-") else None
-    add_recipe_arguments(parser, read_yaml(Path(path)) if path else {}, where=path or "")
+    add_recipe_arguments(parser, read_recipe(path) if path else Recipe())
     values = parser.instantiate(parser.parse_args(arguments))
     function(recipe=to_recipe(values), **{key: values[key] for key in own})
 

@@ -3,41 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
 from robustseg.files import write_text
 from robustseg.recipe import Recipe
+from robustseg.strict import from_plain
 
 RECIPE_FILE = "recipe.yaml"
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 32
 
 
-def add_recipe_arguments(parser: ArgumentParser, values: dict[str, Any], *, where: str) -> list[str]:
-    """Adds a flag for every key of a recipe, `--teacher.epochs` and the like, with `values` as the defaults.
-
-    Args:
-        parser: To add to.
-        values: The contents of a recipe file.
-        where: The file's name, for messages.
-
-    Raises:
-        ValueError: `values` has an unknown key or a value of the wrong type.
-    """
+def add_recipe_arguments(parser: ArgumentParser, recipe: Recipe) -> list[str]:
+    """Adds a flag for every key of a recipe, `--teacher.epochs` and the like; `recipe` gives their defaults."""
     added = parser.add_class_arguments(Recipe, None, fail_untyped=True)
-    checker = ArgumentParser(exit_on_error=False)
-    checker.add_class_arguments(Recipe, None, fail_untyped=True)
-    try:
-        defaults = dict(_flatten(values, set(_nested(Recipe(), ""))))
-        checker.parse_object(values)
-    except (ArgumentError, TypeError, ValueError, KeyError) as error:
-        raise ValueError(f"{where}: {_one_line(error)}") from error
-    parser.set_defaults(defaults)
+    parser.set_defaults(dict(_flat(recipe)))
     return added
 
 
@@ -49,41 +36,56 @@ def to_recipe(values: Any) -> Recipe:
 def read_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
     """Reads a recipe; `overrides` are flags as on the command line, `["--teacher.epochs", "3"]`.
 
+    A file's values are never given to the command line's parser as text: it would import classes that they name.
+
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: The file is no YAML, or has an unknown key or a value of the wrong type.
     """
-    parser = ArgumentParser(prog=str(path), exit_on_error=False)
-    add_recipe_arguments(parser, read_yaml(Path(path)), where=str(path))
+    path = Path(path)
     try:
-        return to_recipe(parser.instantiate(parser.parse_args(list(overrides))))
+        recipe = from_plain(_read_yaml(path), Recipe)
+        parser = ArgumentParser(prog=str(path), exit_on_error=False)
+        add_recipe_arguments(parser, recipe)
+        return to_recipe(parser.instantiate(parser.parse_args(list(overrides)))) if overrides else recipe
     except (ArgumentError, TypeError, ValueError, KeyError) as error:
         raise ValueError(f"{path}: {_one_line(error)}") from error
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file of plain values: no tags, no aliases, at most 1 MiB and 32 levels deep.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is something else.
-    """
+def _read_yaml(path: Path) -> Any:
+    """What a YAML file of plain values holds: no tags, no aliases, at most 1 MiB and 32 levels deep."""
     if not path.is_file():
         raise FileNotFoundError(f"there is no recipe {path}; the built-in ones lie in recipes/")
     if path.stat().st_size > MAX_BYTES:
-        raise ValueError(f"{path}: larger than {MAX_BYTES} bytes, this is no recipe")
+        raise ValueError(f"larger than {MAX_BYTES} bytes, this is no recipe")
     try:
         text = path.read_text(encoding="utf-8")
-        _check_events(text, path)
-        values = yaml.safe_load(text)
+        _check_events(text)
+        values = yaml.load(text, Loader=_Loader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not valid YAML: {_one_line(error)}") from error
+        raise ValueError(f"not valid YAML: {_one_line(error)}") from error
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-        raise ValueError(f"{path}: a recipe is a mapping of keys to values")
-    forbidden = [key for key in _keys(values) if key in ("class_path", "init_args")]
-    if forbidden:
-        raise ValueError(f"{path}: unknown key {forbidden[0]!r}; a recipe cannot name classes")
+        raise ValueError("a recipe is a mapping of keys to values")
     return values
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2's idea of numbers, in which 1e-3 is one; dates stay text, and a key that stands twice is an error."""
+
+    yaml_implicit_resolvers: ClassVar = {
+        first: [(tag, pattern) for tag, pattern in known if not tag.endswith((":float", ":timestamp"))]
+        for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+        if twice := [key for key, times in keys.items() if times > 1]:
+            raise yaml.constructor.ConstructorError(None, None, f"the key {twice[0]} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$")
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+.0123456789"))
 
 
 def write_recipe(path: Path, recipe: Recipe) -> None:
@@ -116,44 +118,25 @@ def differences(old: Any, new: Any, prefix: str = "") -> list[str]:
     return [] if old == new else [f"{prefix}: {old} -> {new}"]
 
 
-def _nested(value: Any, prefix: str) -> Iterator[str]:
-    """Dotted names of the nested dataclasses, which have flags of their own."""
-    for entry in dataclasses.fields(value):
-        inner = getattr(value, entry.name)
-        if dataclasses.is_dataclass(inner):
-            yield f"{prefix}{entry.name}"
-            yield from _nested(inner, f"{prefix}{entry.name}.")
-
-
-def _flatten(values: dict[str, Any], groups: set[str], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        name = f"{prefix}{key}"
-        if name in groups and not isinstance(value, dict):
-            raise ValueError(f"{name} needs keys of its own, got {value!r}")
-        if name in groups:
-            yield from _flatten(value, groups, f"{name}.")
+def _flat(values: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted names and plain values of a dataclass, nested ones taken apart as their flags are."""
+    for entry in dataclasses.fields(values):
+        value = getattr(values, entry.name)
+        if dataclasses.is_dataclass(value):
+            yield from _flat(value, f"{prefix}{entry.name}.")
         else:
-            yield name, value
+            yield f"{prefix}{entry.name}", plain(value)
 
 
-def _check_events(text: str, path: Path) -> None:
+def _check_events(text: str) -> None:
     """Looks at the YAML piece by piece, before anything is built from it."""
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent):
-            raise ValueError(f"{path}: YAML aliases (*name) are not accepted")
+            raise ValueError("YAML aliases (*name) are not accepted")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
-            raise ValueError(f"{path}: nested more than {MAX_DEPTH} deep, this is no recipe")
-
-
-def _keys(value: Any) -> Iterator[str]:
-    if isinstance(value, dict):
-        yield from value
-        value = list(value.values())
-    if isinstance(value, list):
-        for entry in value:
-            yield from _keys(entry)
+            raise ValueError(f"nested more than {MAX_DEPTH} deep, this is no recipe")
 
 
 def _one_line(error: Exception) -> str:

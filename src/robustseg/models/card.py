@@ -10,7 +10,7 @@ from robustseg.labels import IGNORE, MAX_CLASSES, LabelClass, label_table
 from robustseg.modalities import Modality, check_modalities
 from robustseg.models.fusion import Absence
 from robustseg.models.mit import SHAPES, SMALLEST
-from robustseg.models.strict import read_json
+from robustseg.strict import read_json
 
 LARGEST_WIDTH = 4096
 LARGEST_IMAGE = 16384

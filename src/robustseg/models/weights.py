@@ -16,7 +16,7 @@ from robustseg.files import sha256, write_atomically, write_text
 from robustseg.models.card import CARD_FILE, ModelCard
 from robustseg.models.segmenter import Segmenter
 from robustseg.models.standard import segmenter_on_meta
-from robustseg.models.strict import to_json
+from robustseg.strict import to_json
 from robustseg.version import __version__
 
 WEIGHTS_FILE = "model.safetensors"

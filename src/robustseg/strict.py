@@ -1,4 +1,4 @@
-"""Untrusted JSON to frozen dataclasses: every key known, every value of its declared type, nothing converted."""
+"""Untrusted values of JSON or YAML to frozen dataclasses: keys known, values of their declared types, none converted."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def to_json(value: Any) -> str:
 
 
 def from_plain(value: Any, kind: Any, where: str = "") -> Any:
-    """What JSON gives, as an instance of a type made of dataclasses, tuples, dicts of strings and scalars.
+    """What JSON or YAML gives, as an instance of a type made of dataclasses, tuples, dicts of strings and scalars.
 
     Raises:
         ValueError: A key is unknown or missing, or a value is not of its type.
@@ -69,7 +69,7 @@ def from_plain(value: Any, kind: Any, where: str = "") -> Any:
         case origin if origin is tuple:
             return _tuple(value, arguments, where)
         case origin if origin is dict:
-            _accept(value, isinstance(value, dict), where, "an object")
+            _accept(value, isinstance(value, dict), where, "a mapping")
             return {key: from_plain(entry, arguments[1], f"{where}.{key}") for key, entry in value.items()}
         case origin if origin is float:
             number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -81,7 +81,7 @@ def from_plain(value: Any, kind: Any, where: str = "") -> Any:
 
 
 def _dataclass(value: Any, kind: Any, where: str) -> Any:
-    _accept(value, isinstance(value, dict), where or "the file", "an object")
+    _accept(value, isinstance(value, dict), where or "the file", "a mapping")
     fields = {field.name: field for field in dataclasses.fields(kind)}
     inside = f" in {where}" if where else ""
     unknown = sorted(set(value) - set(fields))

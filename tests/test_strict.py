@@ -4,7 +4,7 @@ from typing import Literal
 
 import pytest
 
-from robustseg.models.strict import LARGEST_FILE, read_json, to_json
+from robustseg.strict import LARGEST_FILE, read_json, to_json
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("", "Expecting value"),
-        ("[1]", "the file must be an object"),
+        ("[1]", "the file must be a mapping"),
         ("{}", "key 'size' is missing"),
         ('{"size": 1, "colour": 2}', "unknown key 'colour'; known are size, kind"),
         ('{"size": 1, "size": 2}', "a key stands twice"),
