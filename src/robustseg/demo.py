@@ -12,7 +12,6 @@ from robustseg.build import load
 from robustseg.data.sample import Frames
 from robustseg.files import write_text
 from robustseg.frames import open_frames
-from robustseg.progress import progress_bar
 from robustseg.recipe import Data, Distill, Machine, Model, Recipe, Schedule, Transforms, World
 from robustseg.report.pictures import one_per_value, predict_subsets, subset_picture, telling_subsets
 from robustseg.report.tables import comparison_table, markdown, terminal
@@ -47,8 +46,8 @@ def run_demo(out: Path, *, train_frames: int, epochs: int, console: Console) -> 
     """
     began = time.monotonic()
     recipe = demo_recipe(out, train_frames=train_frames, epochs=epochs)
-    val = _rendered(recipe)
     student_folder = train(recipe)
+    val = open_frames(recipe.data, recipe.data.val)
     folders = {"teacher": student_folder.parent / "teacher", "student": student_folder}
     results = {name: evaluate_folder(folder, val, split="val") for name, folder in folders.items()}
     for name, result in results.items():
@@ -64,17 +63,6 @@ def run_demo(out: Path, *, train_frames: int, epochs: int, console: Console) -> 
             f"the demo failed: the student's mean over the subsets is {gain:+.1f} points from the teacher's, "
             f"at least +{MARGIN:.0f} were expected; its logs lie in {student_folder.parent}"
         )
-
-
-def _rendered(recipe: Recipe) -> Frames:
-    """Renders all frames, so that nobody waits later; gives the held-out ones."""
-    for split in (recipe.data.train, recipe.data.val):
-        frames = open_frames(recipe.data, split)
-        with progress_bar(f"rendering the world: {split}") as report:
-            for place in range(len(frames)):
-                frames[place]
-                report(place + 1, len(frames))
-    return open_frames(recipe.data, recipe.data.val)
 
 
 def _picture(path: Path, folders: dict[str, Path], results: dict[str, Evaluation], frames: Frames) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from robustseg.data.folders import FolderFrames, list_frames
 from robustseg.data.sample import Frames
-from robustseg.data.world import WorldFrames
+from robustseg.data.world import WORLD_VERSION, WorldFrames
 from robustseg.files import sha256
 from robustseg.models.card import ModelCard
 from robustseg.recipe import Data
@@ -43,7 +43,7 @@ def fingerprint(data: Data, split: str) -> str:
     """
     if data.kind == "world":
         frames = data.world.train_frames if split == data.train else data.world.val_frames
-        return _hash(json.dumps([split == data.train, data.world.seed, frames]))
+        return _hash(json.dumps([WORLD_VERSION, split == data.train, data.world.seed, frames]))
     root = Path(data.root)
     lines = []
     for frame in list_frames(root, split, data.modalities, data.labels):

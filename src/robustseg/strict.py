@@ -1,4 +1,4 @@
-"""Untrusted values of JSON or YAML to frozen dataclasses: keys known, values of their declared types, none converted."""
+"""Untrusted values of JSON or YAML to frozen dataclasses: every key known, every value of its type, none converted."""
 
 from __future__ import annotations
 

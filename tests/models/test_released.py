@@ -10,7 +10,7 @@ from robustseg import recipe
 from robustseg.build import build_model, load
 from robustseg.modalities import IMAGENET_MEAN, IMAGENET_STD
 from robustseg.models.mit import SHAPES, MiT
-from robustseg.models.released import UNUSED, convert, load_encoder_weights, released_name
+from robustseg.models.released import UNUSED, convert, load_encoder_weights, read_checkpoint, released_name
 
 CLASSES = 4
 SENSORS = ["rgb", "depth"]
@@ -189,6 +189,16 @@ def test_damaged_and_hostile_files(checkpoint, tmp_path: Path) -> None:
     for missing in (tmp_path / "nowhere", tmp_path):
         with pytest.raises(FileNotFoundError, match="there is no checkpoint"):
             convert(missing, tmp_path / "out", backbone="mit_b0", classes=CLASSES, sensors=SENSORS)
+
+
+def test_a_compressed_archive_is_not_unpacked(checkpoint, tmp_path: Path) -> None:
+    torch.save(checkpoint, tmp_path / "plain.pth")
+    with zipfile.ZipFile(tmp_path / "plain.pth") as plain, zipfile.ZipFile(tmp_path / "packed.pth", "w") as packed:
+        for name in plain.namelist():
+            packed.writestr(name, plain.read(name), compress_type=zipfile.ZIP_DEFLATED)
+    assert read_checkpoint(tmp_path / "plain.pth").keys() == checkpoint.keys()
+    with pytest.raises(ValueError, match="compressed archive"):
+        read_checkpoint(tmp_path / "packed.pth")
 
 
 def test_an_official_mit_file_fills_the_encoder(checkpoint, tmp_path: Path) -> None:

@@ -4,7 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
+from robustseg.build import build_model
+from robustseg.models.released import released_name
 from robustseg.recipe import Data, Machine, Model, Recipe, Schedule, World
 
 
@@ -26,3 +29,12 @@ def recipe() -> Callable[..., Recipe]:
         return Recipe(**(values | changes))
 
     return make
+
+
+@pytest.fixture
+def mit_file(tmp_path: Path) -> Path:
+    """An encoder's weights in the layout of the official MiT files."""
+    encoder = build_model(Model(width=16), num_classes=2, num_modalities=1, seed=9).encoder
+    tensors = {released_name(f"encoder.{name}"): tensor for name, tensor in encoder.state_dict().items()}
+    torch.save({name.removeprefix("encoder."): tensor for name, tensor in tensors.items()}, tmp_path / "mit.pth")
+    return tmp_path / "mit.pth"

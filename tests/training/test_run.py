@@ -1,6 +1,6 @@
 import csv
-import dataclasses
 import json
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -10,9 +10,10 @@ from spawned import counts_of
 
 from robustseg.failures import all_subsets
 from robustseg.frames import open_frames
+from robustseg.models.card import read_card
 from robustseg.recipe import Data, Distill, Machine, Model, Schedule, World
 from robustseg.recipe_file import read_recipe
-from robustseg.training import teacher
+from robustseg.training import run, teacher
 from robustseg.training.checkpoint import load_checkpoint
 from robustseg.training.processes import launch, only_one
 from robustseg.training.run import train, train_teacher
@@ -62,10 +63,47 @@ def test_changed_recipe_is_named_and_nothing_is_lost(recipe, tmp_path):
         train(recipe(tmp_path, teacher=Schedule(epochs=2, batch_size=4)))
     with pytest.raises(ValueError, match=r"distill.rrm: "):
         train(recipe(tmp_path, distill=Distill(rrm=7.0)))
+    with pytest.raises(ValueError, match=r"student was made from something else \(student.lr: "):
+        train(recipe(tmp_path, student=Schedule(epochs=1, batch_size=4, lr=1e-5)))
+    with pytest.raises(ValueError, match=r"machine.precision: 32-true -> bf16-mixed"):
+        train(recipe(tmp_path, machine=Machine(accelerator="cpu", precision="bf16-mixed")))
     assert (student / "model.safetensors").stat().st_mtime_ns == stamp
     assert read_recipe(student / "recipe.yaml") == recipe(tmp_path)
-    machine = dataclasses.replace(recipe(tmp_path).machine, log_every=5)
+    machine = replace(recipe(tmp_path).machine, log_every=5)
     assert train(recipe(tmp_path, machine=machine)) == student  # where it runs does not matter
+
+
+def test_an_interrupted_restart_goes_on_without_it(recipe, tmp_path, monkeypatch):
+    train(recipe(tmp_path))
+    other = recipe(tmp_path, student=Schedule(epochs=1, batch_size=4, lr=1e-5))
+    with monkeypatch.context() as broken:
+        broken.setattr(run, "fit", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train(other, restart=True)
+    student = train(other)
+    assert read_recipe(student / "recipe.yaml") == other
+
+
+def interrupted(*_):
+    raise KeyboardInterrupt
+
+
+def test_the_student_has_its_first_weights_licence(recipe, tmp_path, mit_file):
+    model = Model(width=16, encoder_weights=str(mit_file))
+    teacher_folder = train_teacher(recipe(tmp_path, model=model))
+    assert "non-commercial" in read_card(teacher_folder).origin
+    for start, origin in (("teacher", read_card(teacher_folder).origin), ("scratch", "random initialisation")):
+        distill = Distill(teacher=str(teacher_folder), student_init=start)
+        plain = replace(model, encoder_weights="")
+        assert read_card(train(recipe(tmp_path, name=start, model=plain, distill=distill))).origin == origin
+
+
+def test_other_encoder_weights_in_the_same_place_are_noticed(recipe, tmp_path, mit_file):
+    model = Model(width=16, encoder_weights=str(mit_file))
+    train_teacher(recipe(tmp_path, model=model))
+    torch.save({name: value + 1 for name, value in torch.load(mit_file).items()}, mit_file)
+    with pytest.raises(ValueError, match=r"model.encoder_weights: "):
+        train_teacher(recipe(tmp_path, model=model))
 
 
 @pytest.mark.parametrize(("where", "clip"), [("loss", 1.0), ("gradient", 1.0), ("gradient", 0.0)])
@@ -83,6 +121,7 @@ def test_nan_stops_with_the_frames_names_and_keeps_the_weights(recipe, tmp_path,
     with pytest.raises(ValueError, match=r"not finite on the frames scene"):
         train(recipe(tmp_path, teacher=Schedule(epochs=1, batch_size=4, clip=clip)))
     assert load_checkpoint(tmp_path / "small" / "teacher") is None
+    assert (tmp_path / "small" / "teacher" / "log.csv").exists()
     assert not (tmp_path / "small" / "teacher" / "model.json").exists()
 
 
@@ -106,7 +145,7 @@ def test_two_processes_train_and_count_like_one(recipe, tmp_path):
     counts = []
     for devices in (1, 2):
         count = partial(counts_of, folder=student, frames=held, subsets=all_subsets(4))
-        counts.append(launch(dataclasses.replace(machine, devices=devices), count))
+        counts.append(launch(replace(machine, devices=devices), count))
     assert counts[0] == counts[1]
     summary = json.loads((student / "training.json").read_text())
     assert selection_score(torch.tensor(counts[0])) == summary["score"]
@@ -145,6 +184,9 @@ def test_what_would_fail_late_fails_first(recipe, tmp_path):
         train(recipe(tmp_path, student=schedule))
     with pytest.raises(FileNotFoundError, match="nowhere"):
         train(recipe(tmp_path, distill=Distill(student_init="nowhere")))
+    wide = train_teacher(recipe(tmp_path, name="wide", model=Model(width=32)))
+    with pytest.raises(ValueError, match=r"cannot start from .*another network"):
+        train(recipe(tmp_path, distill=Distill(student_init=str(wide))))
     with pytest.raises(ValueError, match="GPUs"):
         train(recipe(tmp_path, machine=Machine(accelerator="gpu", devices=64)))
     assert not (tmp_path / "small").exists()
@@ -157,4 +199,4 @@ def test_only_a_reported_split_may_change(recipe, tmp_path):
     chosen = recipe(tmp_path, name="published", select="published")
     train(chosen)
     with pytest.raises(ValueError, match="val"):
-        train(dataclasses.replace(chosen, data=reported))
+        train(replace(chosen, data=reported))

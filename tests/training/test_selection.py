@@ -1,3 +1,5 @@
+from dataclasses import dataclass
+
 import pytest
 import torch
 from lightning.fabric import Fabric
@@ -21,6 +23,32 @@ def test_holdout_is_fixed_disjoint_and_complete():
     assert hold_out(frames, 0.1, seed=5)[1].indices == held.indices
     assert hold_out(frames, 0.1, seed=6)[1].indices != held.indices
     assert train[0].name == frames[train.indices[0]].name
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Frames of which only the sequences matter."""
+
+    sequences: tuple[str, ...]
+    modalities: tuple = ()
+    classes: tuple = ()
+
+    def __len__(self):
+        return len(self.sequences)
+
+    def __getitem__(self, index):
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    ("lengths", "held_out"),
+    [((90, *[1] * 10), 10), ((50, 50), 10), ((100,), 10), ((30, 15, 55), 15), ((4, 4, 4), 1)],
+)
+@pytest.mark.parametrize("seed", range(8))
+def test_a_long_sequence_does_not_take_the_training_data(lengths, held_out, seed):
+    names = tuple(f"s{place}" for place, length in enumerate(lengths) for _ in range(length))
+    train, held = hold_out(Sequences(names), 0.1, seed)
+    assert (len(train), len(held)) == (len(names) - held_out, held_out)
 
 
 @pytest.mark.parametrize(("count", "fraction"), [(1, 0.5), (10, 0.0), (4, 0.9)])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import colorsys
 import re
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise FileNotFoundError(f"there is no checkpoint {path}")
     try:
+        _refuse_packed(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a damaged or hostile file makes of the reader
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -153,6 +155,17 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
         raise ValueError(f"{path} holds entries that are no dense tensors: {', '.join(odd)}")
     prefix = "module." if all(name.startswith("module.") for name in content) else ""
     return {name.removeprefix(prefix): tensor for name, tensor in content.items()}
+
+
+def _refuse_packed(path: Path) -> None:
+    """PyTorch never compresses its archives; one that is could unpack to far more memory than the file has bytes."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+            raise ValueError("it is a compressed archive, which PyTorch does not write")
+        if sum(entry.file_size for entry in entries) > path.stat().st_size:
+            raise ValueError("its parts claim to be larger than the file")
 
 
 def _is_dense(name: Any, value: Any) -> bool:

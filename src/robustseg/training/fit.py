@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import signal
 import threading
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from typing import Any, cast
 import torch
 from lightning.fabric import Fabric
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from robustseg.data.transforms import sample_generator
 from robustseg.distill.objective import gradient_shares
@@ -50,9 +51,10 @@ def fit(fabric: Fabric, stage: Stage) -> Running:
     average = moving_average(model, stage.schedule.ema)
     warnings.filterwarnings("ignore", "Grad strides do not match")  # a matter of DDP's speed, not of its result
     module, optimizer = fabric.setup(stage.step, adamw(model, stage.schedule))
-    running = Running(model, optimizer, average)
+    running = Running(model, optimizer, average, fabric.strategy.precision)
     if (state := load_checkpoint(stage.folder)) is not None:
         running.restore(state)
+    began = time.monotonic() - running.seconds
     module.train()
     journal = Journal(
         stage.folder, stage=stage.name, first_step=running.step, steps=stage.steps, quiet=not fabric.is_global_zero
@@ -64,6 +66,7 @@ def fit(fabric: Fabric, stage: Stage) -> Running:
             for parts in _grouped(loader, stage.schedule.accumulate):
                 row = _optimise(fabric, stage, module, running, parts)
                 running.step += 1
+                running.seconds = time.monotonic() - began
                 journal.step(running.step)
                 if row:
                     journal.log(row)
@@ -147,11 +150,10 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _agree_on_buffers(fabric: Fabric, model: nn.Module) -> None:
-    """Gives every process the mean of BatchNorm's running statistics, which each has gathered on its own frames."""
+    """Gives every process the first one's BatchNorm statistics: those that are stored, of its own share of frames."""
     if fabric.world_size > 1:
         for buffer in model.buffers():
-            if buffer.is_floating_point():
-                buffer.copy_(cast(Tensor, fabric.all_reduce(buffer, reduce_op="mean")))
+            distributed.broadcast(buffer, src=0)
 
 
 def _due(step: int, stage: Stage) -> bool:

@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from robustseg.files import write_text
+from robustseg.files import sha256, write_text
 from robustseg.frames import fingerprint
+from robustseg.models.card import read_card
 from robustseg.recipe import Recipe
 from robustseg.recipe_file import differences, plain
 from robustseg.scoring import SUMMARY_FILE
@@ -15,49 +16,65 @@ from robustseg.scoring import SUMMARY_FILE
 IDENTITY_FILE = "trained_from.json"
 
 
-def teacher_identity(recipe: Recipe) -> dict[str, Any]:
-    """Everything that decides a teacher's weights, beyond rounding: parts of the recipe, and the data."""
+def stage_identity(recipe: Recipe, stage: str) -> dict[str, Any]:
+    """Everything in a recipe and its data that decides the weights of "teacher" or "student", beyond rounding.
+
+    A student's teacher is not in it: it need not be trained yet.
+    """
     data = plain(recipe.data)
     published = recipe.select == "published"
     for key in ("root",) if published else ("root", "val"):  # where the data lies, and what is only reported
         del data[key]
     if not published:
         del data["world"]["val_frames"]
-    return {
+    machine = recipe.machine
+    identity = {
         "seed": recipe.seed,
         "data": data,
         "frames": [fingerprint(recipe.data, split) for split in (recipe.data.train, recipe.data.val)[: 1 + published]],
-        "model": plain(recipe.model),
-        "teacher": plain(recipe.teacher),
-        "ohem": [recipe.distill.ohem_threshold, recipe.distill.ohem_min_kept],
+        "model": plain(recipe.model) | {"encoder_weights": _file_hash(recipe.model.encoder_weights)},
+        stage: plain(recipe.teacher if stage == "teacher" else recipe.student),
+        "machine": {"processes": machine.devices * machine.nodes, "precision": machine.precision},
         "select": [recipe.select, recipe.holdout],
     }
+    if stage == "teacher":
+        return identity | {"ohem": [recipe.distill.ohem_threshold, recipe.distill.ohem_min_kept]}
+    distill = plain(recipe.distill)
+    del distill["teacher"]  # its weights count, wherever they lie
+    if distill["student_init"] not in ("scratch", "teacher"):
+        distill["student_init"] = read_card(Path(distill["student_init"])).sha256
+    return identity | {"distill": distill}
 
 
-def student_identity(recipe: Recipe, teacher_sha256: str) -> dict[str, Any]:
-    """Everything that decides a student's weights, its teacher included."""
-    identity = {key: value for key, value in teacher_identity(recipe).items() if key not in ("teacher", "ohem")}
-    return {**identity, "student": plain(recipe.student), "distill": plain(recipe.distill), "weights": teacher_sha256}
-
-
-def is_done(folder: Path, identity: dict[str, Any]) -> bool:
-    """Whether `folder` holds the finished stage of this identity; claims the folder for it where it is empty.
-
-    Raises:
-        ValueError: The folder belongs to another identity.
-    """
+def check_made_from(folder: Path, identity: dict[str, Any]) -> None:
+    """Raises ValueError if `folder` holds a stage of another identity, in one of the keys that `identity` has."""
     record = folder / IDENTITY_FILE
     if not record.exists():
-        write_text(record, json.dumps(identity, indent=1))
-        return False
+        return
     try:
         found = json.loads(record.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{record} is damaged: start over with --restart true") from error
-    if lines := differences(found, json.loads(json.dumps(identity))):
+    known = {key: found.get(key) for key in identity}
+    if lines := differences(known, json.loads(json.dumps(identity))):
         shown = "; ".join(lines[:8]) + ("; ..." if len(lines) > 8 else "")
         raise ValueError(
             f"{folder} was made from something else ({shown}): give this run another --name, "
             "put the recipe back, or start over with --restart true"
         )
+
+
+def claim(folder: Path, identity: dict[str, Any]) -> bool:
+    """Whether `folder` holds the finished stage of this identity; claims the folder for it where it is empty.
+
+    Raises:
+        ValueError: The folder belongs to another identity.
+    """
+    check_made_from(folder, identity)
+    if not (folder / IDENTITY_FILE).exists():
+        write_text(folder / IDENTITY_FILE, json.dumps(identity, indent=1))
     return (folder / SUMMARY_FILE).exists()
+
+
+def _file_hash(path: str) -> str:
+    return sha256(Path(path)) if path else ""

@@ -40,6 +40,7 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._progress.stop()
+        self.write()  # whatever ended it: the last rows may tell why
         if self._board is not None:
             self._board.close()
 

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from filelock import FileLock, Timeout
 from lightning.fabric import Fabric
+from lightning.fabric.utilities.rank_zero import rank_zero_only
 from torch import distributed
 from torch.multiprocessing.spawn import ProcessRaisedException
 
@@ -54,7 +55,7 @@ def only_one(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock", blocking=False)
     try:
-        if int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0:  # the others belong to the first
+        if is_first_process():  # the others belong to it
             lock.acquire()
         yield
     except Timeout as error:
@@ -65,11 +66,17 @@ def only_one(folder: Path) -> Iterator[None]:
         lock.release()
 
 
+def is_first_process() -> bool:
+    """Whether this is the only process or, under torchrun, SLURM and the like, the first of all."""
+    return getattr(rank_zero_only, "rank", 0) == 0
+
+
 def _strategy(machine: Machine) -> str:
-    """One process: none. Several: spawned here, or, on several nodes and under torchrun, started from outside."""
+    """One process: none. Several: spawned here or, on several nodes, by torchrun and by SLURM, started from outside."""
     if machine.devices * machine.nodes == 1:
         return "auto"
-    return "ddp" if machine.nodes > 1 or "LOCAL_RANK" in os.environ else "ddp_spawn"
+    outside = "LOCAL_RANK" in os.environ or int(os.environ.get("SLURM_NTASKS", "1")) > 1
+    return "ddp" if machine.nodes > 1 or outside else "ddp_spawn"
 
 
 def _call(fabric: Fabric, function: Callable[[Fabric], T]) -> T:

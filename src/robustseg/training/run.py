@@ -15,32 +15,27 @@ import torch
 from lightning.fabric import Fabric
 from safetensors.torch import load_file
 
-from robustseg.build import build_model, load
 from robustseg.data.sample import Frames
 from robustseg.data.stats import measured
+from robustseg.data.world import WorldFrames
 from robustseg.distill.objective import Objective
 from robustseg.failures import evaluation_subsets
 from robustseg.files import write_text
 from robustseg.frames import open_frames
-from robustseg.modalities import Modality
-from robustseg.models.card import RANDOM_ORIGIN, ModelCard, read_card
-from robustseg.models.released import MIT_ORIGIN
-from robustseg.models.segmenter import Segmenter
+from robustseg.models.card import ModelCard, read_card
 from robustseg.models.weights import save_model
+from robustseg.progress import progress_bar
 from robustseg.recipe import Recipe
 from robustseg.recipe_file import RECIPE_FILE, write_recipe
-from robustseg.robustness.evaluate import check_frames
 from robustseg.scoring import SUMMARY_FILE
 from robustseg.training.batches import Share, TrainingFrames, steps_per_epoch
 from robustseg.training.checkpoint import remove_checkpoints
 from robustseg.training.fit import BEST, fit
-from robustseg.training.frozen import FrozenTeacher
-from robustseg.training.identity import is_done, student_identity, teacher_identity
-from robustseg.training.processes import launch, only_one
+from robustseg.training.identity import check_made_from, claim, stage_identity
+from robustseg.training.learners import check_start, origin, student_step, teacher_folder, teacher_step
+from robustseg.training.processes import is_first_process, launch, only_one
 from robustseg.training.selection import hold_out
 from robustseg.training.stage import Running, Stage
-from robustseg.training.student import StudentStep
-from robustseg.training.teacher import TeacherStep
 
 MEASURED_FRAMES = 200
 
@@ -60,35 +55,49 @@ def train(recipe: Recipe, *, restart: bool = False) -> Path:
             differs. A loss is not finite. The recipe contradicts itself.
         FileNotFoundError: Data files are missing.
     """
-    check_recipe(recipe)
-    recipe = measured_recipe(recipe)
-    run = Path(recipe.out) / recipe.name
-    with only_one(run):
-        folder = _train_teacher(recipe, restart=restart)
-        student = run / "student"
-        if restart:
-            shutil.rmtree(student, ignore_errors=True)
-        if not is_done(student, student_identity(recipe, read_card(folder).sha256)):
-            launch(recipe.machine, partial(run_stage, recipe=recipe, name="student"))
-    return student
+    _run(recipe, ("teacher", "student"), restart=restart)
+    return Path(recipe.out) / recipe.name / "student"
 
 
 def train_teacher(recipe: Recipe, *, restart: bool = False) -> Path:
     """The first stage alone; gives the teacher's folder, which `distill.teacher` names if it is set. See `train`."""
+    if not recipe.distill.teacher:
+        _run(recipe, ("teacher",), restart=restart)
+    return teacher_folder(recipe)
+
+
+def _run(recipe: Recipe, stages: tuple[str, ...], *, restart: bool) -> None:
+    """Trains what is not done of some stages, one command at a time in the run's folder."""
     check_recipe(recipe)
-    with only_one(Path(recipe.out) / recipe.name):
-        return _train_teacher(measured_recipe(recipe), restart=restart)
-
-
-def _train_teacher(recipe: Recipe, *, restart: bool) -> Path:
+    recipe = measured_recipe(recipe)
+    folder = Path(recipe.out) / recipe.name
     if recipe.distill.teacher:
-        return Path(recipe.distill.teacher)
-    folder = Path(recipe.out) / recipe.name / "teacher"
-    if restart:
-        shutil.rmtree(folder, ignore_errors=True)
-    if not is_done(folder, teacher_identity(recipe)):
-        launch(recipe.machine, partial(run_stage, recipe=recipe, name="teacher"))
-    return folder
+        stages = ("student",)
+    with only_one(folder):
+        if is_first_process():
+            for name in ("teacher", "student"):
+                if restart:
+                    shutil.rmtree(folder / name, ignore_errors=True)
+            for name in stages:  # the student's too: not after hours of the teacher's training
+                check_made_from(folder / name, stage_identity(recipe, name))
+        launch(recipe.machine, partial(_run_stages, recipe=recipe, stages=stages))
+
+
+def _run_stages(fabric: Fabric, recipe: Recipe, stages: tuple[str, ...]) -> None:
+    fabric.barrier()  # other processes wait until the first has looked after the folders
+    for name in stages:
+        done = fabric.is_global_zero and _claim(recipe, name)
+        if not fabric.broadcast(done):
+            _run_stage(fabric, recipe, name)
+            fabric.barrier()
+
+
+def _claim(recipe: Recipe, name: str) -> bool:
+    """Whether a stage is done already; its folder is from now on this recipe's."""
+    identity = stage_identity(recipe, name)
+    if name == "student":
+        identity["weights"] = read_card(teacher_folder(recipe)).sha256
+    return claim(Path(recipe.out) / recipe.name / name, identity)
 
 
 def check_recipe(recipe: Recipe) -> None:
@@ -106,6 +115,7 @@ def check_recipe(recipe: Recipe) -> None:
         Share(schedule.batch_size, parts=machine.devices * machine.nodes * schedule.accumulate)
         steps_per_epoch(len(train_frames), schedule.batch_size)
     Objective(recipe.distill, len(frames.classes))
+    check_start(recipe, frames)
     for folder in (recipe.distill.teacher, recipe.distill.student_init):
         if folder not in ("", "scratch", "teacher"):
             read_card(Path(folder))
@@ -129,18 +139,18 @@ def measured_recipe(recipe: Recipe) -> Recipe:
     return replace(recipe, data=replace(recipe.data, modalities=tuple(modalities)))
 
 
-def run_stage(fabric: Fabric, recipe: Recipe, name: str) -> None:
+def _run_stage(fabric: Fabric, recipe: Recipe, name: str) -> None:
     """Trains one stage in this process and, on the first process, leaves its model folder."""
-    run = Path(recipe.out) / recipe.name
     frames = open_frames(recipe.data, recipe.data.train)
+    if isinstance(frames, WorldFrames):
+        _render(frames)
     train_frames, select = _split(recipe, frames)
     subsets = evaluation_subsets(len(frames.modalities))
     teaching = name == "teacher"
-    step = _teacher_step(recipe, frames) if teaching else _student_step(recipe, frames, fabric.device)
     stage = Stage(
         name=name,
-        folder=run / name,
-        step=step,
+        folder=Path(recipe.out) / recipe.name / name,
+        step=teacher_step(recipe, frames) if teaching else student_step(recipe, frames, fabric.device),
         train=TrainingFrames(train_frames, recipe.data.transforms, size=recipe.data.size, seed=recipe.seed),
         select=select,
         subsets=subsets[-1:] if teaching else subsets,
@@ -150,6 +160,12 @@ def run_stage(fabric: Fabric, recipe: Recipe, name: str) -> None:
     running = fit(fabric, stage)
     if fabric.is_global_zero:
         _finish(recipe, stage, running, frames)
+
+
+def _render(frames: WorldFrames) -> None:
+    """Before training, so that nobody waits later and worker processes inherit the frames."""
+    with progress_bar("rendering the world") as report:
+        frames.preload(report)
 
 
 def _split(recipe: Recipe, frames: Frames) -> tuple[Frames, Frames | None]:
@@ -163,54 +179,9 @@ def _split(recipe: Recipe, frames: Frames) -> tuple[Frames, Frames | None]:
             return frames, None
 
 
-def _teacher_step(recipe: Recipe, frames: Frames) -> TeacherStep:
-    return TeacherStep(_fresh(recipe, frames), recipe.distill)
-
-
-def _student_step(recipe: Recipe, frames: Frames, device: torch.device) -> StudentStep:
-    teacher_folder = Path(recipe.distill.teacher or Path(recipe.out) / recipe.name / "teacher")
-    known = load(teacher_folder)
-    check_frames(known, frames)
-    _check_normalisation(known.card.modalities, frames.modalities)
-    model = _fresh(recipe, frames)
-    match recipe.distill.student_init:
-        case "scratch":
-            pass
-        case "teacher":
-            _copy_weights(known, model, teacher_folder)
-        case path:
-            _copy_weights(load(Path(path)), model, Path(path))
-    return StudentStep(model, FrozenTeacher(known).to(device), Objective(recipe.distill, len(frames.classes)))
-
-
-def _fresh(recipe: Recipe, frames: Frames) -> Segmenter:
-    return build_model(
-        recipe.model, num_classes=len(frames.classes), num_modalities=len(frames.modalities), seed=recipe.seed
-    )
-
-
-def _check_normalisation(teacher: tuple[Modality, ...], student: tuple[Modality, ...]) -> None:
-    """Teacher and student see the same tensors, so their means and standard deviations must be the same."""
-    for one, other in zip(teacher, student, strict=True):
-        if (one.mean, one.std) != (other.mean, other.std):
-            raise ValueError(
-                f"the teacher normalises {one.name} by mean {one.mean} and std {one.std}, the recipe by {other.mean} "
-                f"and {other.std}: leave them out of the recipe, then the teacher's are used"
-            )
-
-
-def _copy_weights(source: Segmenter, target: Segmenter, folder: Path) -> None:
-    try:
-        target.load_state_dict(source.state_dict())
-    except RuntimeError as error:
-        detail = " ".join(str(error).split())
-        raise ValueError(f"the student cannot start from {folder}, it is another network: {detail}") from error
-
-
-def model_card(recipe: Recipe, frames: Frames) -> ModelCard:
+def model_card(recipe: Recipe, frames: Frames, stage: str) -> ModelCard:
     """What a trained model's folder says about it."""
     folders = recipe.data.kind == "folders"
-    file = recipe.model.encoder_weights
     return ModelCard(
         backbone=recipe.model.backbone,
         width=recipe.model.width,
@@ -218,7 +189,7 @@ def model_card(recipe: Recipe, frames: Frames) -> ModelCard:
         modalities=frames.modalities,
         absence=recipe.model.absence,
         input_size=recipe.data.size,
-        origin=f"{Path(file).name}: {MIT_ORIGIN}" if file else RANDOM_ORIGIN,
+        origin=origin(recipe, stage),
         labels=recipe.data.labels if folders else "",
         ignore_ids=recipe.data.ignore_ids,
         resize=recipe.data.resize if folders else None,
@@ -229,7 +200,7 @@ def _finish(recipe: Recipe, stage: Stage, running: Running, frames: Frames) -> N
     """Turns the best weights into a model folder and says how they were chosen."""
     model = running.model.cpu()
     model.load_state_dict(load_file(stage.folder / BEST))
-    save_model(stage.folder, model, model_card(recipe, frames))
+    save_model(stage.folder, model, model_card(recipe, frames, stage.name))
     summary = {
         "stage": stage.name,
         "select": recipe.select,
@@ -243,6 +214,7 @@ def _finish(recipe: Recipe, stage: Stage, running: Running, frames: Frames) -> N
         "epoch": running.best_step // stage.steps_per_epoch,
         "epochs": stage.schedule.epochs,
         "scores": running.scores,
+        "seconds": round(running.seconds, 1),
     }
     write_recipe(stage.folder / RECIPE_FILE, recipe)
     write_text(stage.folder / SUMMARY_FILE, json.dumps(summary, indent=1))  # last: it says that the stage is done

@@ -54,21 +54,26 @@ class Part:
 def hold_out(frames: Frames, fraction: float, seed: int) -> tuple[Part, Part]:
     """Splits frames into (train, held out), by a draw that depends on `seed` and the frames' order alone.
 
-    Frames of one sequence look alike, so sequences stay whole where they are known; the part held out is then the
-    nearest to `fraction` that whole sequences give from below, and at least one of them.
+    Frames of one sequence look alike, so sequences stay whole where they are known: as many as fit into `fraction`, or
+    the shortest where none fits. Where that is more than twice what was asked for, its last frames are held out alone.
 
     Raises:
         ValueError: One of the two would be empty.
     """
+    wanted = max(1, round(fraction * len(frames)))
     groups: dict[str, list[int]] = {}
     for index, sequence in enumerate(frames.sequences):
         groups.setdefault(sequence or f"frame {index}", []).append(index)
     order = torch.randperm(len(groups), generator=sample_generator(seed, 0, 0, stream=HOLDOUT_STREAM)).tolist()
-    shuffled = [list(groups.values())[place] for place in order]
-    held = shuffled[0] if shuffled else []
-    for group in shuffled[1:]:
-        if len(held) + len(group) <= max(1, round(fraction * len(frames))):
-            held = held + group
+    sequences = list(groups.values())
+    shuffled = [sequences[place] for place in order]
+    held: list[int] = []
+    for sequence in shuffled:
+        if len(held) + len(sequence) <= wanted:
+            held += sequence
+    if not held:
+        shortest = min(shuffled, key=len)
+        held = shortest if len(shortest) <= 2 * wanted < len(frames) else shortest[-wanted:]
     kept = sorted(set(range(len(frames))) - set(held))
     if not 0 < fraction < 1 or not kept or not held:
         raise ValueError(f"holdout {fraction} of {len(frames)} frames leaves nothing to train on or to select by")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from jaxtyping import Bool
+from lightning.fabric.plugins import Precision
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
@@ -72,18 +73,23 @@ class Running:
     """A stage's moving parts: what a checkpoint holds.
 
     Attributes:
+        precision: Mixed precision's own state: the loss scale of "16-mixed".
         step: Optimiser steps done.
         score: The best selection score so far.
         best_step: When it was reached.
+        scores: Epoch and selection score, as often as it was looked at.
+        seconds: How long it took so far, interruptions left out.
     """
 
     model: Segmenter
     optimizer: Optimizer
     average: AveragedModel | None
+    precision: Precision
     step: int = 0
     score: float = -1.0
     best_step: int = 0
     scores: list[tuple[int, float]] = field(default_factory=list)
+    seconds: float = 0.0
 
     @property
     def shown(self) -> Segmenter:
@@ -97,16 +103,20 @@ class Running:
             "score": self.score,
             "best_step": self.best_step,
             "scores": self.scores,
+            "seconds": self.seconds,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "precision": self.precision.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """The reverse of `state`."""
         self.step, self.score, self.best_step = state["step"], state["score"], state["best_step"]
+        self.seconds = state["seconds"]
         self.scores = [tuple(entry) for entry in state["scores"]]
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self.precision.load_state_dict(state["precision"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])

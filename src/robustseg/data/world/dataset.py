@@ -15,6 +15,9 @@ from robustseg.data.world.materials import CLASSES
 from robustseg.data.world.scene import generator, scene_of
 from robustseg.modalities import Modality
 
+WORLD_VERSION = 1
+"""Counts up when the same numbers give other images, so that no model of an older world is taken for one of this."""
+
 SPLITS = {"train": 0, "val": 1_000_000, "test": 2_000_000}
 """The number of each split's first scene."""
 

@@ -1,0 +1,99 @@
+"""Who learns in a stage, from whom, and where its first weights come from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from robustseg.build import build_model, load
+from robustseg.data.sample import Frames
+from robustseg.distill.objective import Objective
+from robustseg.modalities import Modality
+from robustseg.models.card import RANDOM_ORIGIN, read_card
+from robustseg.models.released import MIT_ORIGIN
+from robustseg.models.segmenter import Segmenter
+from robustseg.recipe import Recipe
+from robustseg.robustness.evaluate import check_frames
+from robustseg.training.frozen import FrozenTeacher
+from robustseg.training.student import StudentStep
+from robustseg.training.teacher import TeacherStep
+
+
+def teacher_folder(recipe: Recipe) -> Path:
+    """The given teacher's, or the one that the run trains itself."""
+    return Path(recipe.distill.teacher or Path(recipe.out) / recipe.name / "teacher")
+
+
+def start_folder(recipe: Recipe) -> Path | None:
+    """The model that the student starts as a copy of; None = it starts as a teacher does."""
+    match recipe.distill.student_init:
+        case "scratch":
+            return None
+        case "teacher":
+            return teacher_folder(recipe)
+        case path:
+            return Path(path)
+
+
+def origin(recipe: Recipe, stage: str) -> str:
+    """Where a stage's first weights come from, and their licence."""
+    if stage == "student" and (start := start_folder(recipe)):
+        return read_card(start).origin
+    file = recipe.model.encoder_weights
+    return f"{Path(file).name}: {MIT_ORIGIN}" if file else RANDOM_ORIGIN
+
+
+def teacher_step(recipe: Recipe, frames: Frames) -> TeacherStep:
+    """A network that learns from the labels."""
+    return TeacherStep(_fresh(recipe, frames), recipe.distill)
+
+
+def student_step(recipe: Recipe, frames: Frames, device: torch.device) -> StudentStep:
+    """A network that learns from the labels and from the teacher.
+
+    Raises:
+        ValueError: The teacher is for other data, or the student cannot start from the model it should start from.
+    """
+    known = load(teacher_folder(recipe))
+    check_frames(known, frames)
+    _check_normalisation(known.card.modalities, frames.modalities)
+    model = _fresh(recipe, frames)
+    if start := start_folder(recipe):
+        _copy_weights(known if start == teacher_folder(recipe) else load(start), model, start)
+    return StudentStep(model, FrozenTeacher(known).to(device), Objective(recipe.distill, len(frames.classes)))
+
+
+def check_start(recipe: Recipe, frames: Frames) -> None:
+    """Finds out, before the teacher is trained, whether the student can start from a given model.
+
+    Raises:
+        ValueError: It is another network.
+    """
+    start = start_folder(recipe)
+    if start and (recipe.distill.teacher or recipe.distill.student_init != "teacher"):
+        _copy_weights(load(start), _fresh(recipe, frames), start)
+
+
+def _copy_weights(source: Segmenter, target: Segmenter, folder: Path) -> None:
+    try:
+        target.load_state_dict(source.state_dict())
+    except RuntimeError as error:
+        detail = " ".join(str(error).split())
+        raise ValueError(f"the student cannot start from {folder}, it is another network: {detail}") from error
+
+
+def _fresh(recipe: Recipe, frames: Frames) -> Segmenter:
+    return build_model(
+        recipe.model, num_classes=len(frames.classes), num_modalities=len(frames.modalities), seed=recipe.seed
+    )
+
+
+def _check_normalisation(teacher: tuple[Modality, ...], student: tuple[Modality, ...]) -> None:
+    """Teacher and student see the same tensors, so their means and standard deviations must be the same."""
+    for one, other in zip(teacher, student, strict=True):
+        if (one.mean, one.std) != (other.mean, other.std):
+            raise ValueError(
+                f"the teacher normalises {one.name} by mean {one.mean} and std {one.std}, the recipe by {other.mean} "
+                f"and {other.std}: leave them out of the recipe, then the teacher's are used"
+            )
