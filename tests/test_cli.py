@@ -54,6 +54,33 @@ def test_a_reader_may_leave_early():
     assert done.stderr == b""
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("DefaultCPUAllocator: not enough memory"),
+    ],
+)
+def test_no_memory_is_one_line(monkeypatch, capsys, error):
+    def fail(**_):
+        raise error
+
+    monkeypatch.setitem(COMMANDS, "convert", fail)
+    assert main(["convert"]) == 1
+    assert "out of memory: lower" in capsys.readouterr().err
+
+
+def test_a_stopped_command_says_what_goes_on(monkeypatch, capsys):
+    def stop(**_):
+        raise KeyboardInterrupt
+
+    for name, goes_on in (("train", True), ("evaluate", False)):
+        monkeypatch.setitem(COMMANDS, name, stop)
+        assert main([name]) == 130
+        assert ("goes on from the last checkpoint" in capsys.readouterr().err) == goes_on
+
+
 def test_train_leaves_two_model_folders(run):
     for stage in ("teacher", "student"):
         names = {path.name for path in (run / stage).iterdir()}

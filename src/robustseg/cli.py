@@ -55,6 +55,10 @@ def _main(words: list[str]) -> int:
         raise
     except (ValueError, OSError) as error:
         return _fail(str(error).strip())
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        return _fail("out of memory: lower the batch size or the image size, or name another device")
     except KeyboardInterrupt:
         go_on = {"train": ": the same command, without --restart, goes on from the last checkpoint"}
         return _fail(f"stopped{go_on.get(name, '')}", 130)
@@ -105,6 +109,16 @@ def _overview() -> str:
 
 def _first_line(function: Callable[..., Any]) -> str:
     return (inspect.getdoc(function) or "").splitlines()[0]
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Memory of the machine or of an accelerator; PyTorch has no one type for both."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "not enough memory" in str(error)
+        or "can't allocate memory" in str(error)
+    )
 
 
 def _fail(message: str, status: int = 1) -> int:

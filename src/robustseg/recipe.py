@@ -14,7 +14,7 @@ from robustseg.labels import IGNORE, LabelClass
 from robustseg.modalities import Modality
 
 SMALLEST, LARGEST = 32, 16384
-"""The sides of images that the network takes."""
+"""The sides of images that the network takes; below the smallest, its last stage would have no pixel."""
 
 Backbone = Literal["mit_nano", "mit_b0", "mit_b1", "mit_b2", "mit_b3", "mit_b4", "mit_b5"]
 Absence = Literal["remove", "zero"]
@@ -214,18 +214,21 @@ class Distill:
         for name in ("cross_entropy", "logit_kl", "hpdm", "rrm"):
             require(0 <= getattr(self, name) < math.inf, f"{name} must be a weight of 0 or more", getattr(self, name))
         require(self.hpdm_temperature > 0, "hpdm_temperature must be above 0", self.hpdm_temperature)
-        for name in ("ohem_threshold", "ohem_min_kept"):
-            require(0 <= getattr(self, name) <= 1, f"{name} lies between 0 and 1", getattr(self, name))
+        require(0 < self.ohem_threshold <= 1, "ohem_threshold must lie above 0, up to 1", self.ohem_threshold)
+        require(0 <= self.ohem_min_kept <= 1, "ohem_min_kept lies between 0 and 1", self.ohem_min_kept)
 
 
 @dataclass(frozen=True)
 class Machine:
-    """Where and how training runs; no result depends on it beyond rounding.
+    """Where and how training runs.
+
+    Results depend on the number of processes, as each has its own batch statistics and hard pixels, and on the
+    precision; on the rest only by rounding.
 
     Attributes:
         accelerator: Lightning's name: "auto", "cpu", "gpu".
         devices: Processes (one per device) on each node.
-        nodes: Machines.
+        nodes: Machines; each is started from outside, by torchrun or SLURM.
         precision: Lightning's name: "32-true", "bf16-mixed", "16-mixed".
         workers: Data loading processes.
         checkpoint_every: Optimiser steps between checkpoints, besides the one after each epoch; 0 = none.

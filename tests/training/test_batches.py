@@ -47,6 +47,17 @@ def test_frames_and_draws_depend_on_epoch_and_index_alone():
         assert torch.equal(one.drawn, two.drawn)
 
 
+class Broken(WorldFrames):
+    def __getitem__(self, index):
+        raise ValueError("rgb/train/0001.png: damaged")
+
+
+def test_a_workers_error_is_one_line():
+    frames = TrainingFrames(Broken("train", 4, 0, size=(32, 64)), Transforms(), size=(32, 64), seed=1)
+    with pytest.raises(ValueError, match=r"^rgb/train/0001.png: damaged$"):
+        next(iter(epoch_loader(frames, Share(2, parts=1), epoch=0, first_step=0, workers=1)))
+
+
 def test_draws_stay_within_what_is_there():
     frames = TrainingFrames(WorldFrames("train", 4, 0, size=(32, 64)), Transforms(), size=(32, 64), seed=1)
     drawn = torch.stack([frames[epoch, 0].drawn for epoch in range(200)])

@@ -8,12 +8,11 @@ from pathlib import Path
 
 from robustseg.labels import IGNORE, MAX_CLASSES, LabelClass, label_table
 from robustseg.modalities import Modality, check_modalities
-from robustseg.models.fusion import Absence
-from robustseg.models.mit import SHAPES, SMALLEST
+from robustseg.models.mit import SHAPES
+from robustseg.recipe import LARGEST, SMALLEST, Absence
 from robustseg.strict import read_json
 
 LARGEST_WIDTH = 4096
-LARGEST_IMAGE = 16384
 MOST_MODALITIES = 64
 RANDOM_ORIGIN = "random initialisation"
 CARD_FILE = "model.json"
@@ -83,5 +82,5 @@ def read_card(folder: Path) -> ModelCard:
 
 
 def _check_size(name: str, size: tuple[int, int]) -> None:
-    if not all(SMALLEST <= value <= LARGEST_IMAGE for value in size):
-        raise ValueError(f"{name} must lie in {SMALLEST}..{LARGEST_IMAGE}, got {size}")
+    if not all(SMALLEST <= value <= LARGEST for value in size):
+        raise ValueError(f"{name} must lie in {SMALLEST}..{LARGEST}, got {size}")

@@ -9,13 +9,12 @@ Shapes: B batch, M modalities, N encoded images, P rows that are fused, C channe
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-Absence = Literal["remove", "zero"]
+from robustseg.recipe import Absence
 
 ANY_SAMPLE = -1
 """The sample of rows that encode a zero image: they stand for that modality wherever it is absent."""

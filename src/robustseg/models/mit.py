@@ -14,10 +14,9 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-Four = tuple[int, int, int, int]
+from robustseg.recipe import SMALLEST
 
-SMALLEST = 32
-"""The smallest height and width at which every stage has at least one pixel."""
+Four = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)

@@ -6,38 +6,14 @@ Shapes: B batch, M modalities, N encoded images, C channels of a stage, h w its 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from robustseg.models.card import ModelCard
-from robustseg.models.fusion import ANY_SAMPLE, Absence, Encoded, Fused, masked_mean, rows_to_fuse
-
-
-class ThreeCalls(Protocol):
-    """What a network must offer to be trained, evaluated and explored like `Segmenter`."""
-
-    def encode(
-        self, images: Float[Tensor, "N 3 H W"], modality: Int64[Tensor, " N"]
-    ) -> list[Float[Tensor, "N _C _h _w"]]:
-        """The maps of each image, which may depend on its modality."""
-        ...
-
-    def fuse(
-        self,
-        maps: list[Float[Tensor, "N _C _h _w"]],
-        sample: Int64[Tensor, " N"],
-        modality: Int64[Tensor, " N"],
-        present: Bool[Tensor, "B M"],
-    ) -> Fused:
-        """One map per stage and sample, from the modalities that are present."""
-        ...
-
-    def decode(self, fused: Fused, size: tuple[int, int]) -> Float[Tensor, "B K H W"]:
-        """Logits at `size`."""
-        ...
+from robustseg.models.fusion import ANY_SAMPLE, Encoded, Fused, masked_mean, rows_to_fuse
+from robustseg.recipe import Absence
 
 
 @dataclass(frozen=True)
@@ -62,6 +38,9 @@ class Output:
 
 class Segmenter(nn.Module):
     """One encoder for every modality, the mean of those present, one decoder.
+
+    Another network (fusion by attention, a decoder that knows the subset) overrides `encode`, `fuse` or `decode` and
+    keeps their shapes: training, evaluation and prediction call nothing else of it.
 
     Args:
         encoder: `(images "N 3 H W", modality "N") -> maps`.

@@ -8,9 +8,9 @@ import torch
 from torch import Generator, nn
 
 from robustseg.models.decoder import Decoder
-from robustseg.models.fusion import Absence
 from robustseg.models.mit import SHAPES, MiT
 from robustseg.models.segmenter import Segmenter
+from robustseg.recipe import Absence
 
 
 def segmenter_on_meta(

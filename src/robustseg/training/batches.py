@@ -150,7 +150,18 @@ def epoch_loader(
         collate_fn=_collate,
         pin_memory=torch.cuda.is_available(),
     )
-    return cast(Iterable[TrainingBatch], loader)  # the collate function decides what it yields
+    return _without_traces(cast(Iterable[TrainingBatch], loader))  # the collate function decides what it yields
+
+
+def _without_traces(loader: Iterable[TrainingBatch]) -> Iterator[TrainingBatch]:
+    """A worker's error comes back as its whole traceback; the last line says what is wrong with which file."""
+    try:
+        yield from loader
+    except (ValueError, OSError) as error:
+        last = str(error).strip().splitlines()[-1]
+        if "DataLoader worker" not in str(error):
+            raise
+        raise ValueError(last.partition(": ")[2] or last) from error
 
 
 def _collate(drawn: Sequence[Drawn]) -> TrainingBatch:
