@@ -14,7 +14,6 @@ import json
 import os
 import platform
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,7 +25,7 @@ from robustseg.recipe import Recipe
 from robustseg.recipe_file import read_recipe
 from robustseg.report.tables import comparison_table, condition_table, markdown
 from robustseg.robustness import Evaluation
-from robustseg.scoring import evaluate_folder
+from robustseg.scoring import SUMMARY_FILE, evaluate_folder
 from robustseg.training import train
 from robustseg.training.run import measured_recipe, train_teacher
 
@@ -42,14 +41,18 @@ def main() -> None:
     arguments, overrides = parser.parse_known_args()
     recipe = read_recipe(arguments.recipe, overrides)
     recipe = measured_recipe(replace(recipe, data=replace(recipe.data, root=arguments.root or recipe.data.root)))
-    began = time.monotonic()
     student = train(recipe)
     frames = open_frames(recipe.data, recipe.data.val)
     folders = {"teacher": student.parent / "teacher", "student": student}
     results = {name: evaluate_folder(folder, frames, split=recipe.data.val) for name, folder in folders.items()}
     singles = single_scores(recipe) if arguments.singles else {}
     longer = longer_teacher(recipe) if arguments.longer else None
-    report(recipe, results, singles, longer, minutes=(time.monotonic() - began) / 60)
+    report(recipe, results, singles, longer, minutes=sum(map(training_minutes, folders.values())))
+
+
+def training_minutes(folder: Path) -> float:
+    """How long a stage's training took, as it says itself: it may have been done by an earlier command."""
+    return json.loads((folder / SUMMARY_FILE).read_text())["seconds"] / 60
 
 
 def single_scores(recipe: Recipe) -> dict[str, float]:
@@ -86,7 +89,7 @@ def report(
         "date": datetime.date.today().isoformat(),
         "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}",
         "threads": torch.get_num_threads(),
-        "minutes": round(minutes, 1),
+        "minutes of training, teacher and student": round(minutes, 1),
     }
     text = markdown(comparison_table(results))
     for result in results.values():

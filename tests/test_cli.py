@@ -81,6 +81,28 @@ def test_a_stopped_command_says_what_goes_on(monkeypatch, capsys):
         assert ("goes on from the last checkpoint" in capsys.readouterr().err) == goes_on
 
 
+def test_version_and_the_overview(capsys):
+    for words, said in ((["--version"], "robustseg 0"), (["data", "--help"], "data stats"), (["help"], "demo")):
+        assert main(words) == 0
+        assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--teacher.lr", "fast"], "teacher.lr"),
+        (["--bogus", "3"], "--bogus"),
+        (["--teacher.lr"], "--teacher.lr"),
+        (["--restart", "--data.modalities", "3"], "data.modalities"),
+    ],
+)
+def test_wrong_flags_are_one_line(run, capsys, flags, said):
+    assert main(["train", str(run.parent / "tiny.yaml"), *flags]) == 2
+    error = capsys.readouterr().err.strip()
+    assert said in error
+    assert "\n" not in error
+
+
 def test_train_leaves_two_model_folders(run):
     for stage in ("teacher", "student"):
         names = {path.name for path in (run / stage).iterdir()}
@@ -91,7 +113,7 @@ def test_train_leaves_two_model_folders(run):
 def test_students_of_one_teacher(tmp_path, capsys):
     recipe = tmp_path / "one.yaml"
     recipe.write_text("name: one\n")
-    assert main(["train", str(recipe), *TINY, f"--out={tmp_path}", "--teacher_only=true"]) == 0
+    assert main(["train", str(recipe), *TINY, f"--out={tmp_path}", "--teacher-only"]) == 0
     assert not (tmp_path / "one" / "student").exists()
     teacher = tmp_path / "one" / "teacher"
     other = ["--name=two", f"--distill.teacher={teacher}"]
@@ -164,6 +186,8 @@ def bad_commands(run, tmp_path):
         "--data.root": ["train", str(tmp_path / "folders.yaml"), f"--out={tmp_path}"],
         "is no folder": ["train", str(tmp_path / "folders.yaml"), "--data.root=/no/such", f"--out={tmp_path}"],
         "is no model folder": ["evaluate", str(tmp_path / "empty"), f"--recipe_file={run / 'student' / 'recipe.yaml'}"],
+        "kind: folders": ["train", str(run.parent / "tiny.yaml"), f"--data.root={tmp_path}"],
+        "cannot write to": ["evaluate", student, f"--out={broken}"],
         "no device": ["evaluate", student, "--device=warp:3"],
         "SHA-256": ["evaluate", str(damaged)],
         "sonar": ["predict", student, str(tmp_path / "data"), "--only=sonar", "--split=val"],

@@ -16,7 +16,7 @@ def test_models_selected_on_the_reported_split_are_marked(tmp_path):
 
 
 def test_data_come_from_the_recipe_beside_the_model(tmp_path):
-    with pytest.raises(FileNotFoundError, match="--recipe_file"):
+    with pytest.raises(FileNotFoundError, match="is no model folder"):
         evaluation_frames(tmp_path, recipe_file=None, root="", split="")
     (tmp_path / "recipe.yaml").write_text("data: {size: [32, 64], world: {val_frames: 3}}\n")
     frames, split = evaluation_frames(tmp_path, recipe_file=None, root="", split="")

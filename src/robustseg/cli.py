@@ -8,13 +8,14 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentError, ArgumentParser
 from rich.console import Console
 from rich.text import Text
 
 from robustseg import commands
 from robustseg.recipe import Recipe
 from robustseg.recipe_file import add_recipe_arguments, read_recipe, to_recipe
+from robustseg.version import __version__
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "train": commands.train,
@@ -43,14 +44,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(words: list[str]) -> int:
+    if words == ["--version"]:
+        print(f"robustseg {__version__}")
+        return 0
     name, rest = _command(words)
-    if name is None and (not words or words[0] in ("-h", "--help", "help")):
+    if name is None and (not words or words[0] == "help" or words[-1] in ("-h", "--help")):
         print(_overview())
         return 0
     if name is None:
         return _fail(f"there is no command {' '.join(words[:2])!r}; robustseg --help lists them", 2)
     try:
         run(COMMANDS[name], name, rest)
+    except ArgumentError as error:
+        return _fail(f"{' '.join(str(error).split())}; robustseg {name} --help explains every flag", 2)
     except BrokenPipeError:
         raise
     except (ValueError, OSError) as error:
@@ -66,11 +72,17 @@ def _main(words: list[str]) -> int:
 
 
 def run(function: Callable[..., None], name: str, arguments: list[str]) -> None:
-    """Parses the arguments of one command by its function's signature and calls it."""
-    takes_recipe = "recipe" in inspect.signature(function).parameters
+    """Parses the arguments of one command by its function's signature and calls it.
+
+    Raises:
+        ArgumentError: A flag is unknown, missing or of the wrong type.
+    """
+    parameters = inspect.signature(function).parameters
+    arguments = _plain_flags(arguments, {key for key, entry in parameters.items() if isinstance(entry.default, bool)})
+    takes_recipe = "recipe" in parameters
     usage = f"robustseg {name} RECIPE [--key value ...]" if takes_recipe else None
     text = (inspect.getdoc(function) or "").partition("\n\nArgs:")[0]
-    parser = ArgumentParser(prog=f"robustseg {name}", description=text, usage=usage)
+    parser = ArgumentParser(prog=f"robustseg {name}", description=text, usage=usage, exit_on_error=False)
     if not takes_recipe:
         parser.add_function_arguments(function, as_positional=True)
         function(**parser.instantiate(parser.parse_args(arguments)).as_dict())
@@ -83,6 +95,24 @@ def run(function: Callable[..., None], name: str, arguments: list[str]) -> None:
     add_recipe_arguments(parser, read_recipe(path) if path else Recipe())
     values = parser.instantiate(parser.parse_args(arguments))
     function(recipe=to_recipe(values), **{key: values[key] for key in own})
+
+
+def _plain_flags(arguments: list[str], switches: set[str]) -> list[str]:
+    """Flags as the parser wants them: with underscores, and a bare `--restart` as `--restart=true`.
+
+    Example:
+        >>> _plain_flags(["--restart", "--recipe-file", "a-b"], {"restart"})
+        ['--restart=true', '--recipe_file', 'a-b']
+    """
+    plain = []
+    for place, word in enumerate(arguments):
+        flag, equals, value = word.partition("=")
+        if word.startswith("--"):
+            flag = "--" + flag[2:].replace("-", "_")
+        following = arguments[place + 1].lower() if place + 1 < len(arguments) else ""
+        bare = flag.startswith("--") and flag[2:] in switches and not equals and following not in ("true", "false")
+        plain.append(f"{flag}=true" if bare else flag + equals + value)
+    return plain
 
 
 def _command(words: list[str]) -> tuple[str | None, list[str]]:

@@ -5,15 +5,23 @@ Heavy parts are imported where they are used, so that `--help` answers at once.
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Literal
 
 from rich.console import Console
 
+from robustseg.files import make_writable
 from robustseg.progress import progress_bar, tracked
 from robustseg.recipe import Backbone, Recipe
 
-console = Console(highlight=False, soft_wrap=True, markup=False)
+console = Console(
+    highlight=False,
+    soft_wrap=True,
+    markup=False,
+    width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160,  # a file has no width
+)
 
 
 def train(recipe: Recipe, *, teacher_only: bool = False, restart: bool = False) -> None:
@@ -60,7 +68,7 @@ def evaluate(
         split: Which split; by default the recipe's `data.val`.
         subsets: "all", or "few" = singles, leave-one-out and full; "auto" = all up to 6 modalities.
         against: Another model folder to show beside it.
-        out: Where the results go; by default MODEL/evaluation/SPLIT.
+        out: Where the results go, those of `against` to OUT/against; by default MODEL/evaluation/SPLIT.
         batch_size: Frames encoded at a time.
         device: Where to compute: cpu, cuda, cuda:1; auto = a GPU if there is one.
     """
@@ -69,8 +77,12 @@ def evaluate(
 
     frames, split = evaluation_frames(model, recipe_file=recipe_file, root=root, split=split)
     results = {}
-    for folder in [*([against] if against else []), model]:
-        target = out if out and folder == model else folder / "evaluation" / split
+    targets = {folder: folder / "evaluation" / split for folder in [*([against] if against else []), model]}
+    if out:
+        targets = {folder: out if folder == model else out / "against" for folder in targets}
+    for target in targets.values():
+        make_writable(target)
+    for folder, target in targets.items():
         result = evaluate_folder(folder, frames, split=split, subsets=subsets, batch_size=batch_size, device=device)
         result.save(target)
         results[folder.name if against and model.name != against.name else str(folder)] = result
@@ -201,6 +213,7 @@ def demo(
     out: Path = Path("demo"),
     train_frames: int = 600,
     epochs: int = 10,
+    restart: bool = False,
 ) -> None:
     """From nothing to a student that survives missing sensors, on the built-in world, in minutes.
 
@@ -208,10 +221,11 @@ def demo(
         out: Where everything goes.
         train_frames: Frames to train on.
         epochs: Of the teacher and of the student.
+        restart: Throw away what another demo has left there.
     """
     from robustseg.demo import run_demo
 
-    run_demo(out, train_frames=train_frames, epochs=epochs, console=console)
+    run_demo(out, train_frames=train_frames, epochs=epochs, restart=restart, console=console)
 
 
 def _names(text: str) -> list[str] | None:

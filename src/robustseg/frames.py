@@ -31,7 +31,7 @@ def open_frames(data: Data, split: str) -> Frames:
             return _world(part, frames, data.world.seed, data.size)
         case "folders":
             if not data.root:
-                raise ValueError("say where the data are: --data.root FOLDER")
+                raise ValueError("say where the data are: --data.root FOLDER, or --root FOLDER to evaluate")
             return FolderFrames.from_recipe(data, split)
 
 

@@ -103,6 +103,9 @@ class Data:
         square = self.size[0] == self.size[1]
         require(square or not self.transforms.quarter_turns, "quarter_turns needs a square size", self.size)
         require(self.train != self.val, "train and val must be two splits", self.train)
+        for name in ("root", "modalities", "classes"):
+            own = self.kind == "folders" or not getattr(self, name)
+            require(own, f"data.{name} is for data.kind: folders, which the recipe must say", getattr(self, name))
         named = "{split}" in self.labels or self.kind != "folders"
         require(named, "data.labels needs {split}, or train and val would be the same frames", self.labels)
 
@@ -198,7 +201,7 @@ class Distill:
     teacher: str = ""
     student_init: str = "teacher"
     cross_entropy: float = 1.0
-    logit_kl: float = 50.0
+    logit_kl: float = 10.0
     hpdm: float = 5.0
     hpdm_form: Literal["paper", "released"] = "paper"
     hpdm_axis: Literal["class", "channel"] = "class"

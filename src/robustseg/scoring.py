@@ -10,6 +10,7 @@ from typing import Literal
 from robustseg.build import load
 from robustseg.data.sample import Frames
 from robustseg.frames import open_frames
+from robustseg.models.card import read_card
 from robustseg.progress import progress_bar
 from robustseg.recipe_file import RECIPE_FILE, read_recipe
 from robustseg.robustness import Evaluation, evaluate
@@ -25,6 +26,7 @@ def evaluation_frames(model: Path, *, recipe_file: Path | None, root: str, split
     """
     path = recipe_file or model / RECIPE_FILE
     if not path.is_file():
+        read_card(model)  # no model folder at all is the likelier mistake
         raise FileNotFoundError(f"there is no {path}: name a recipe whose data to use with --recipe_file")
     data = read_recipe(path).data
     data = replace(data, root=root or data.root)

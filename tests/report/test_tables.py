@@ -96,7 +96,8 @@ def test_classes_and_conditions(teacher: Evaluation) -> None:
     assert grid.rows[1][1] == pytest.approx(teacher.iou()[-1, 1].item())
     assert math.isnan(grid.rows[2][1])
     rows = condition_table(teacher).rows
-    assert [row[0] for row in rows] == ["weather: day", "weather: fog"]
+    assert condition_table(teacher).head[0] == "weather"
+    assert [row[0] for row in rows] == ["day", "fog"]
     fog = teacher.where(torch.tensor([False, True] * 4))
     assert rows[1][1] == pytest.approx(fog.full("skip"))
     singles = dict(zip(fog.names[:3], fog.miou("skip")[:3].tolist(), strict=True))

@@ -97,7 +97,7 @@ def measured(
     Reads nothing if all are known.
 
     Raises:
-        ValueError: A modality to be measured is absent in every frame that was looked at.
+        ValueError: A modality to be measured is absent in every frame that was looked at, or empty in all of them.
     """
     if all(modality.mean is not None for modality in modalities):
         return tuple(modalities)
@@ -147,6 +147,11 @@ def _filled(modality: Modality, moments: Moments, place: int) -> Modality:
         return modality
     if moments.frames[place] == 0:
         raise ValueError(f"mean and std of {modality.name!r} cannot be measured: it is absent in every frame looked at")
+    if not bool((moments.std[place] > 0).any()):
+        raise ValueError(
+            f"{modality.name!r} is empty: all its pixels have one value in the {int(moments.frames[place])} frames "
+            "looked at; check its files, or leave the modality out"
+        )
     red, green, blue = moments.mean[place].tolist()
     return with_statistics(modality, (red, green, blue), tuple(moments.std[place].tolist()))
 

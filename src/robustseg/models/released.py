@@ -6,6 +6,7 @@ Both are read with `weights_only`: a checkpoint cannot run code.
 from __future__ import annotations
 
 import colorsys
+import pickle
 import re
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -141,9 +142,12 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     try:
         _refuse_packed(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever a damaged or hostile file makes of the reader
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ValueError(f"{path} cannot be read as a checkpoint of tensors alone: {reason}") from None
+    except pickle.UnpicklingError:
+        raise ValueError(f"{path} is damaged, or holds more than tensors, which could run code: refused") from None
+    except ValueError as error:
+        raise ValueError(f"{path} is refused: {error}") from None
+    except Exception:  # whatever a damaged or hostile file makes of the reader
+        raise ValueError(f"{path} is damaged or no PyTorch checkpoint") from None
     for key in ("state_dict", "model_state_dict", "model"):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]

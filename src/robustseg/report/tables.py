@@ -94,16 +94,17 @@ def condition_table(evaluation: Evaluation, absent: AbsentClass = "skip") -> Gri
     Classes that a condition never shows are left out by default: most conditions lack some.
     """
     rows = []
-    for key, parts in evaluation.conditions().items():
+    conditions = evaluation.conditions()
+    subject = next(iter(conditions)) if len(conditions) == 1 else "condition"
+    for key, parts in conditions.items():
         for value, part in parts.items():
             name, worst = part.worst(absent)
             best, score = _best_single(part, absent)
-            rows.append(
-                (f"{key}: {value}", part.full(absent), part.mean(absent), worst, name, score, best, len(part.frames))
-            )
+            title = value if len(conditions) == 1 else f"{key}: {value}"
+            rows.append((title, part.full(absent), part.mean(absent), worst, name, score, best, len(part.frames)))
     return Grid(
         title=f"{_title(evaluation)}: conditions",
-        head=("condition", "all sensors", "mean of subsets", "worst", "subset", "best single", "sensor", "frames"),
+        head=(subject, "all sensors", "mean of subsets", "worst", "subset", "best single", "sensor", "frames"),
         rows=tuple(rows),
         caption=_caption(evaluation, f"mIoU: {POLICY[absent]}"),
     )
@@ -154,7 +155,7 @@ def terminal(grid: Grid, decimals: int = 1) -> Group:
     """For rich's console: numbers to the right, gains green, losses red."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for place, name in enumerate(grid.head):
-        table.add_column(name, justify="right" if _numeric(grid, place) else "left", no_wrap=True)
+        table.add_column(name, justify="right" if _numeric(grid, place) else "left", overflow="fold")
     for place, row in enumerate(grid.rows):
         table.add_row(*_styled(row, grid, decimals), end_section=place == len(grid.rows) - 1 and bool(grid.summary))
     for row in grid.summary:

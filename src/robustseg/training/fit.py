@@ -59,6 +59,8 @@ def fit(fabric: Fabric, stage: Stage) -> Running:
     journal = Journal(
         stage.folder, stage=stage.name, first_step=running.step, steps=stage.steps, quiet=not fabric.is_global_zero
     )
+    if running.step:
+        journal.say(f"going on after step {running.step} of {stage.steps}")
     with journal, _interruptible(fabric) as interrupted:
         while running.step < stage.steps:
             epoch, first = divmod(running.step, stage.steps_per_epoch)
@@ -134,7 +136,8 @@ def _look(fabric: Fabric, stage: Stage, running: Running, journal: Journal) -> N
         score = selection_score(selection_counts(fabric, running.shown, stage.select, stage.subsets, batch_size))
         chosen = score > running.score
         running.scores.append((epoch, score))
-        text = f"epoch {epoch}/{stage.schedule.epochs}, selection mIoU {score:.2f}{' (best)' if chosen else ''}"
+        what = f"mean mIoU of {len(stage.subsets)} subsets" if len(stage.subsets) > 1 else "mIoU of all sensors"
+        text = f"epoch {epoch}/{stage.schedule.epochs}, {what} {score:.2f}{' (best so far)' if chosen else ''}"
         journal.score({"step": running.step, "score": score}, text)
     else:
         return

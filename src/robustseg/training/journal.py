@@ -63,6 +63,10 @@ class Journal:
         """Adds a validation's row, writes the file and says `text`."""
         self.log(row)
         self.write()
+        self.say(text)
+
+    def say(self, text: str) -> None:
+        """One line for whoever watches; the first process's alone."""
         self._console.print(f"{self._stage}: {text}", highlight=False)
 
     def write(self) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -87,9 +88,11 @@ def _run_stages(fabric: Fabric, recipe: Recipe, stages: tuple[str, ...]) -> None
     fabric.barrier()  # other processes wait until the first has looked after the folders
     for name in stages:
         done = fabric.is_global_zero and _claim(recipe, name)
-        if not fabric.broadcast(done):
-            _run_stage(fabric, recipe, name)
-            fabric.barrier()
+        if fabric.broadcast(done):
+            fabric.print(f"{name}: already trained, {Path(recipe.out) / recipe.name / name}", file=sys.stderr)
+            continue
+        _run_stage(fabric, recipe, name)
+        fabric.barrier()
 
 
 def _claim(recipe: Recipe, name: str) -> bool:
