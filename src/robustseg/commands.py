@@ -187,7 +187,7 @@ def check_data(recipe: Recipe) -> None:
             console.print(line)
         bad += len(result.errors)
     if bad:
-        raise ValueError(f"{bad} problems, named above")
+        raise ValueError(f"{bad} problem{'s' * (bad > 1)}, named above")
 
 
 def show_stats(recipe: Recipe, *, limit: int = 0) -> None:

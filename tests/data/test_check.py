@@ -71,7 +71,10 @@ def test_every_bad_file_is_named(data: Data) -> None:
         ("rgb/val/z.png", "unlabelled", "warning"),
     ]
     assert (len(report.errors), len(report.warnings)) == (6, 3)
-    assert report.problems[2].message == "unknown ids [9] (100.0% of the pixels)"
+    assert report.problems[2].message == (
+        "unknown ids [9] (100.00% of the pixels): give a class these ids, or list them in ignore_ids"
+    )
+    assert "rgb/val/a.png" not in report.problems[0].message
     assert report.present == {"rgb": 8, "depth": 7}
 
 
@@ -82,6 +85,20 @@ def test_allowed_absence_is_no_problem_unless_no_sensor_is_left(data: Data) -> N
     (root / "rgb/val/b.png").unlink()
     report = check_frames(replace(data, missing="allow"), "val")
     assert [(problem.path.name, problem.kind) for problem in report.problems] == [("b.npy", "no sensor")]
+
+
+def test_a_modality_without_any_file_is_an_error_even_where_absence_is_allowed(data: Data) -> None:
+    wrong = Modality("depth", files={"depth": "depth/{split}/{name}.tif"})
+    report = check_frames(replace(data, missing="allow", modalities=(data.modalities[0], wrong)), "val")
+    assert [(str(problem.path), problem.kind) for problem in report.errors] == [("depth/{split}/{name}.tif", "missing")]
+
+
+def test_masks_of_0_and_255_are_noticed(data: Data) -> None:
+    for name in NAMES:
+        save(Path(data.root) / f"labels/val/{name}.png", np.tile(np.uint8([0, 255]), (6, 4)))
+    (problem,) = check_frames(data, "val").problems
+    assert problem.severity == "warning"
+    assert problem.message.startswith("no pixel of car, and 50.0% of all pixels are ignored")
 
 
 def test_wrong_channels(data: Data) -> None:
@@ -95,6 +112,9 @@ def test_sizes_may_differ_if_frames_are_resized(data: Data) -> None:
     save(Path(data.root) / "depth/val/a.npy", np.random.default_rng(1).random((3, 4), dtype=np.float32))
     assert [problem.kind for problem in check_frames(data, "val").problems] == ["size"]
     assert check_frames(replace(data, resize=(32, 32)), "val").problems == ()
+    save(Path(data.root) / "depth/val/b.npy", np.random.default_rng(1).random((6, 16), dtype=np.float32))
+    (problem,) = check_frames(replace(data, resize=(32, 32)), "val").problems
+    assert (problem.path.name, problem.severity) == ("b.npy", "warning")
 
 
 def test_without_labels_and_with_progress(data: Data) -> None:

@@ -182,7 +182,7 @@ def test_damaged_and_hostile_files(checkpoint, tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "zip", "w") as archive:
         archive.writestr("readme.txt", "no checkpoint")
     for name in (*contents, "trap", "zip"):
-        with pytest.raises(ValueError, match="is damaged|is refused") as caught:
+        with pytest.raises(ValueError, match=r"is damaged|is refused") as caught:
             convert(tmp_path / name, tmp_path / "out", backbone="mit_b0", classes=CLASSES, sensors=SENSORS)
         assert "\n" not in str(caught.value)
     assert not (tmp_path / "sprung").exists()

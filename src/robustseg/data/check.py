@@ -21,6 +21,11 @@ Kind = Literal[
     "missing", "no sensor", "unreadable", "not finite", "channels", "size", "label id", "constant", "unlabelled"
 ]
 Sizes = dict[Path, tuple[int, int]]
+Pixels = Counter[int]
+"""Train id, or `IGNORE` -> pixels."""
+
+SAME_SHAPE = 0.02
+"""Images of a frame whose proportions differ by more than this share do not show the same field of view."""
 
 
 @dataclass(frozen=True)
@@ -94,19 +99,48 @@ def check_frames(
     frames = list_frames(Path(data.root), split, data.modalities, data.labels if need_labels else "")
     problems: list[Problem] = []
     counted: Counter[str] = Counter()
+    pixels: Pixels = Counter()
     for frame in progress(frames):
         sizes: Sizes = {}
-        problems.extend(_check_frame(frame, data, table, sizes))
+        problems.extend(_check_frame(frame, data, table, sizes, pixels))
         counted.update({f"{height}x{width}" for height, width in sizes.values()})
     if need_labels:
+        problems.extend(_never_seen(data, pixels))
         problems.extend(_unlabelled(frames, data, split))
     present = np.sum([frame.present for frame in frames], axis=0).tolist()
     names = [modality.name for modality in data.modalities]
-    return CheckReport(split, len(frames), dict(zip(names, present, strict=True)), dict(counted), tuple(problems))
+    found = dict(zip(names, present, strict=True))
+    return CheckReport(split, len(frames), found, dict(counted), (*_without_files(data, found), *problems))
 
 
-def _check_frame(frame: FrameFiles, data: Data, table: dict[int, int], sizes: Sizes) -> Iterator[Problem]:
-    """The problems of one frame; fills in the sizes of the files that could be read."""
+def _without_files(data: Data, present: dict[str, int]) -> Iterator[Problem]:
+    """Modalities that no frame has: a misspelt pattern more likely than a sensor that always failed."""
+    for modality in data.modalities:
+        if present[modality.name] == 0:
+            patterns = ", ".join(modality.patterns.values())
+            yield Problem(
+                Path(patterns), "missing", "error", f"no file of {modality.name!r} was found; is the pattern right?"
+            )
+
+
+def _never_seen(data: Data, pixels: Pixels) -> Iterator[Problem]:
+    """Classes that no label image shows: too few frames, or ids that mean something else."""
+    absent = [entry.name for place, entry in enumerate(data.classes) if not pixels[place]]
+    if absent and any(pixels.values()):
+        share = pixels[IGNORE] / pixels.total()
+        yield Problem(
+            Path(data.labels),
+            "label id",
+            "warning",
+            f"no pixel of {', '.join(absent)}, and {share:.1%} of all pixels are ignored: are the classes' ids right? "
+            "(Masks of 0 and 255 need ids: [255], and ignore_ids without 255.)",
+        )
+
+
+def _check_frame(
+    frame: FrameFiles, data: Data, table: dict[int, int], sizes: Sizes, pixels: Pixels
+) -> Iterator[Problem]:
+    """The problems of one frame; fills in the sizes of the files that could be read, and counts labelled pixels."""
     if data.missing == "error":
         yield from (Problem(path, "missing", "error", "there is no such file") for path in sorted(frame.missing))
     if not any(frame.present):
@@ -115,9 +149,8 @@ def _check_frame(frame: FrameFiles, data: Data, table: dict[int, int], sizes: Si
         there = {key: path for key, path in files.items() if path not in frame.missing}
         yield from _check_modality(modality, there, sizes)
     if frame.labels is not None:
-        yield from _check_labels(frame.labels, table, sizes)
-    if data.resize is None:
-        yield from _other_sizes(sizes)
+        yield from _check_labels(frame.labels, table, sizes, pixels)
+    yield from _other_sizes(sizes) if data.resize is None else _other_shapes(sizes)
 
 
 def _check_modality(modality: Modality, files: dict[str, Path], sizes: Sizes) -> Iterator[Problem]:
@@ -130,7 +163,7 @@ def _check_modality(modality: Modality, files: dict[str, Path], sizes: Sizes) ->
             kind = "not finite"
             values[key] = in_unit(image, modality)
         except (ValueError, FileNotFoundError) as error:
-            yield Problem(path, kind, "error", str(error))
+            yield Problem(path, kind, "error", _without_path(error, path))
             continue
         if image.min() == image.max():
             yield Problem(path, "constant", "warning", f"every value is {image.flat[0]}")
@@ -142,19 +175,28 @@ def _check_modality(modality: Modality, files: dict[str, Path], sizes: Sizes) ->
             yield Problem(next(iter(files.values())), "size" if differ else "channels", "error", str(error))
 
 
-def _check_labels(path: Path, table: dict[int, int], sizes: Sizes) -> Iterator[Problem]:
+def _check_labels(path: Path, table: dict[int, int], sizes: Sizes, pixels: Pixels) -> Iterator[Problem]:
     try:
         ids = read_ids(path)
     except (ValueError, FileNotFoundError) as error:
-        yield Problem(path, "unreadable", "error", str(error))
+        yield Problem(path, "unreadable", "error", _without_path(error, path))
         return
     sizes[path] = ids.shape
+    values, counts = np.unique(ids, return_counts=True)
+    for value, count in zip(values.tolist(), counts.tolist(), strict=True):
+        if value in table:
+            pixels[table[value]] += count
     unknown = unknown_ids(ids, table)
     if unknown:
         share = np.isin(ids, unknown).mean()
         shown = f"{unknown[:10]} and {len(unknown) - 10} more" if len(unknown) > 10 else str(unknown)
-        yield Problem(path, "label id", "error", f"unknown ids {shown} ({share:.1%} of the pixels)")
-    elif all(table[int(value)] == IGNORE for value in np.unique(ids)):
+        yield Problem(
+            path,
+            "label id",
+            "error",
+            f"unknown ids {shown} ({share:.2%} of the pixels): give a class these ids, or list them in ignore_ids",
+        )
+    elif all(table[value] == IGNORE for value in values.tolist()):
         yield Problem(path, "constant", "warning", "every pixel is to be ignored")
 
 
@@ -168,6 +210,18 @@ def _other_sizes(sizes: Sizes) -> Iterator[Problem]:
                 yield Problem(path, "size", "error", message)
 
 
+def _other_shapes(sizes: Sizes) -> Iterator[Problem]:
+    """Files that a resize would stretch otherwise than the rest of their frame."""
+    shapes = {path: width / height for path, (height, width) in sizes.items()}
+    usual = sorted(shapes.values())[len(shapes) // 2] if shapes else 1.0
+    for path, shape in shapes.items():
+        if abs(shape / usual - 1) > SAME_SHAPE:
+            height, width = sizes[path]
+            yield Problem(
+                path, "size", "warning", f"{height}x{width} has other proportions than its frame: is it registered?"
+            )
+
+
 def _unlabelled(frames: Sequence[FrameFiles], data: Data, split: str) -> Iterator[Problem]:
     """Sensor files that belong to no label file."""
     known = {path for frame in frames for files in frame.files for path in files.values()}
@@ -178,3 +232,8 @@ def _unlabelled(frames: Sequence[FrameFiles], data: Data, split: str) -> Iterato
     for frame in seen:
         alone = sorted({path for files in frame.files for path in files.values()} - known - frame.missing)
         yield from (Problem(path, "unlabelled", "warning", "no label file belongs to it") for path in alone)
+
+
+def _without_path(error: Exception, path: Path) -> str:
+    """The reader's message; the report names the file already."""
+    return str(error).replace(f"{path} ", "", 1).replace(f"<_io.BufferedReader name='{path}'>", "it")
