@@ -6,6 +6,7 @@ import torch
 from robustseg.failures import all_subsets
 from robustseg.metrics import count
 from robustseg.modalities import normalise
+from robustseg.models.released import ORIGIN
 from robustseg.robustness import evaluate
 from robustseg.robustness.evaluate import batches
 
@@ -78,6 +79,27 @@ def test_frames_that_do_not_fit_are_refused(toy_model, toy_frames) -> None:
         evaluate(toy_model, toy_frames(labelled=False))
     with pytest.raises((ValueError, TypeError)):
         evaluate(toy_model, toy_frames(), protocol="rmm")
+
+
+@pytest.mark.parametrize(
+    ("read", "said"),
+    [
+        ({"scale": 1 / 256}, "'depth' with scale 1.0, the data with 0.00390625"),
+        ({"offset": 5.0}, "'depth' with offset 0.0, the data with 5.0"),
+        ({"channels": ("depth.0",) * 3}, r"'depth' with channels \[\], the data with \[depth.0, depth.0, depth.0\]"),
+    ],
+)
+def test_a_sensor_is_read_as_in_training(toy_model, toy_frames, monkeypatch, read: dict, said: str) -> None:
+    rgb, depth, lidar = toy_frames().modalities
+    frames = toy_frames(number=1, modalities=(rgb, replace(depth, **read), lidar))
+    with pytest.raises(ValueError, match=said):
+        evaluate(toy_model, frames)
+    trained_from = replace(toy_model.card, origin=ORIGIN, labels="labels/{name}.png")
+    monkeypatch.setattr(toy_model, "card", trained_from)
+    with pytest.raises(ValueError, match=said):
+        evaluate(toy_model, frames)
+    monkeypatch.setattr(toy_model, "card", replace(trained_from, labels=""))  # converted: knows no reading
+    assert evaluate(toy_model, frames).frames == ("drive/0000",)
 
 
 def test_a_note_can_be_added(toy_model, toy_frames) -> None:

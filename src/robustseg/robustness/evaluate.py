@@ -16,7 +16,7 @@ from robustseg.data.sample import Batch, Frames, Sample, collate
 from robustseg.failures import evaluation_subsets
 from robustseg.metrics import count
 from robustseg.modalities import Modality, normalise
-from robustseg.models.released import class_names
+from robustseg.models.released import ORIGIN, class_names
 from robustseg.models.segmenter import Segmenter
 from robustseg.robustness.evaluation import Evaluation
 
@@ -131,15 +131,20 @@ def batches(frames: Frames, batch_size: int) -> Iterator[Batch]:
 
 
 def check_frames(model: Segmenter, frames: Frames) -> None:
-    """Raises ValueError unless the frames have the model's modalities and classes, in its order.
+    """Raises ValueError unless the frames have the model's modalities, read in its way, and classes, in its order.
 
-    Names of classes are compared where both sides have real ones: converted checkpoints know only numbers.
+    Converted checkpoints do not know how their modalities were read, and of classes only numbers: what they do not know
+    is not compared.
     """
     if len(frames) == 0:
         raise ValueError("there is no frame to look at")
     known, got = _names(model.card.modalities), _names(frames.modalities)
     if known != got:
         raise ValueError(f"the model's modalities are {', '.join(known)}, the data's {', '.join(got)}")
+    converted = model.card.origin == ORIGIN and not model.card.labels
+    if not converted:
+        for trained, given in zip(model.card.modalities, frames.modalities, strict=True):
+            _check_reading(trained, given)
     if len(model.card.classes) != len(frames.classes):
         raise ValueError(f"the model has {len(model.card.classes)} classes, the data {len(frames.classes)}")
     ours, theirs = class_names(model.card.classes), class_names(frames.classes)
@@ -150,6 +155,21 @@ def check_frames(model: Segmenter, frames: Frames) -> None:
             f"class {place} is {a!r} to the model and {b!r} in the data, one of {len(differ)} that differ: "
             "give the classes in the model's order and by its names"
         )
+
+
+def _check_reading(trained: Modality, given: Modality) -> None:
+    """Raises ValueError unless both turn the same files into the same three channels."""
+    for key in ("scale", "offset", "channels"):
+        ours, theirs = getattr(trained, key), getattr(given, key)
+        if ours != theirs:
+            raise ValueError(
+                f"the model reads modality {given.name!r} with {key} {_shown(ours)}, the data with {_shown(theirs)}: "
+                "describe the sensor as in the model's training"
+            )
+
+
+def _shown(value: float | tuple[str, ...]) -> str:
+    return f"[{', '.join(value)}]" if isinstance(value, tuple) else str(value)
 
 
 def _names(modalities: tuple[Modality, ...]) -> list[str]:
