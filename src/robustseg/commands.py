@@ -125,6 +125,10 @@ def predict(
         records = predict_folder(segmenter, frames, out, only=_names(only), without=_names(without), progress=report)
     lacking = sum(bool(record["without"]) for record in records)
     console.print(f"{len(records)} frames: {out}" + (f"; {lacking} of them without some sensor" if lacking else ""))
+    unread = [record for record in records if "error" in record]
+    if unread:
+        first = f"{unread[0]['name']}: {unread[0]['error']}"
+        raise ValueError(f"{len(unread)} of {len(records)} frames could not be read, the first is {first}")
 
 
 def convert(checkpoint: Path, out: Path, *, backbone: Backbone, classes: int, sensors: str) -> None:

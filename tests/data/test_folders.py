@@ -146,6 +146,8 @@ def test_several_files_make_one_modality(tmp_path: Path) -> None:
     (tmp_path / "before/val/0.png").unlink()
     with pytest.raises(ValueError, match="no sensor at all"):
         FolderFrames(tmp_path, "val", modalities=(radar,), classes=CLASSES, missing="allow")
+    empty = FolderFrames(tmp_path, "val", modalities=(radar,), classes=CLASSES, missing="all", resize="leading")[0]
+    assert (empty.name, empty.present.tolist(), empty.images.shape) == ("0", [False], (1, 3, 1, 1))
 
 
 def test_wrong_channels_and_words_are_found_when_it_is_made(data: Data) -> None:
