@@ -97,6 +97,24 @@ def test_labels_in_tiff_files(tmp_path: Path) -> None:
         read_labels(tmp_path / "palette.tif", {0: 0})
 
 
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int32, np.float64])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_signed_tiff_is_exact_and_rgb(tmp_path: Path, dtype: type, channels: int) -> None:
+    image = DRAW.integers(-100, 100, (4, 5, channels)).astype(dtype)
+    assert np.array_equal(read_image(write_opencv(tmp_path / "image.tif", image)), image)
+
+
+@pytest.mark.parametrize(("tag", "value", "bands"), [(277, 5, 5), (262, 1, 4)])  # bands; no colours, so one is read
+def test_bands_that_opencv_does_not_read_are_not_lost(tmp_path: Path, tag: int, value: int, bands: int) -> None:
+    Image.new("RGBA", (8, 8)).save(tmp_path / "image.tif")
+    content, old = (tmp_path / "image.tif").read_bytes(), {277: 4, 262: 2}[tag]
+    entry = struct.pack("<HHIH", tag, 3, 1, old)
+    assert entry in content
+    (tmp_path / "image.tif").write_bytes(content.replace(entry, struct.pack("<HHIH", tag, 3, 1, value)))
+    with pytest.raises(ValueError, match=f"TIFF files with {bands} such bands are not supported: store them as NPY"):
+        read_image(tmp_path / "image.tif")
+
+
 @pytest.mark.parametrize("name", ["image.png", "deep.png", "image.jpg", "image.tif", "float.tif", "a.npy", "a.npz"])
 @pytest.mark.parametrize("share", [0.0, 0.05, 0.5, 0.9])
 @pytest.mark.filterwarnings("error")

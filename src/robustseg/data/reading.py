@@ -29,6 +29,9 @@ MAX_PIXELS = 2**26
 MAX_BYTES = 2**28
 """So are images and arrays of more bytes, of all channels together, however small their compressed file is."""
 
+MOST_BANDS = 4
+"""More than OpenCV decodes from a TIFF file; arrays may have any number."""
+
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # classic and BigTIFF, both byte orders
 _ZIP = (b"PK\3\4", b"PK\5\6")
 
@@ -175,7 +178,9 @@ def _read_tiff(stream: IO[bytes], path: Path, indices: bool, max_pixels: int) ->
     white_is_zero, palette = (tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == scheme for scheme in (0, 3))
     if indices and (palette or (white_is_zero and bits > 1)):
         raise ValueError("palette and white-is-zero TIFF files do not give their ids: store labels as PNG")
-    image = _read_opencv(path)
+    image = _read_opencv(path) if bands <= MOST_BANDS else None
+    if image is None or not (palette or bands == math.prod(image.shape[2:])):
+        raise ValueError(f"TIFF files with {bands} such bands are not supported: store them as NPY")
     return (image > 0).astype(np.uint8) if indices and bits == 1 else image
 
 
@@ -189,8 +194,7 @@ def _read_opencv(path: Path) -> np.ndarray:
         raise ValueError("damaged, or a variant of its format that OpenCV does not know")
     if image.ndim == 2:
         return image
-    order = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}[image.shape[2]]
-    return cv2.cvtColor(image, order) if image.dtype != np.float64 else image[..., [2, 1, 0, 3][: image.shape[2]]]
+    return image[..., [2, 1, 0, 3][: image.shape[2]]]  # cvtColor does not take every type
 
 
 def _read_npy(stream: IO[bytes] | BufferedIOBase, max_pixels: int) -> np.ndarray:
