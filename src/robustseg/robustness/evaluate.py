@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from robustseg.build import find_device
+from robustseg.data.resizing import padded
 from robustseg.data.sample import Batch, Frames, Sample, collate
 from robustseg.failures import evaluation_subsets
 from robustseg.metrics import count
@@ -46,18 +48,19 @@ def evaluate(
         protocol: "emm": entire modalities are missing.
         subsets: "auto" = all of up to 6 modalities, above that singles, leave-one-out and full.
         batch_size: Frames encoded at a time.
-        device: Where to compute; None = where the model is.
+        device: Where to compute; "auto" = a GPU if there is one, None = where the model is.
         progress: Called with (done, all) after every batch.
         split: What the frames are, for tables.
 
     Raises:
-        ValueError: The frames are not of the model's modalities and classes, or no pixel is labelled.
+        ValueError: The frames are not of the model's modalities and classes, no pixel is labelled, or there
+            is no such device.
     """
     if protocol != "emm":
         raise ValueError(f"protocol must be emm, got {protocol!r}")
     check_frames(model, frames)
     rows = evaluation_subsets(len(frames.modalities), subsets)
-    where = torch.device(device) if device is not None else next(model.parameters()).device
+    where = find_device(device) if device is not None else next(model.parameters()).device
     training = model.training
     model.to(where).eval()
     counts, scored, names, tags = [], [], [], []
@@ -98,17 +101,19 @@ def count_subsets(
     Args:
         model: With `encode_batch`, `fuse` and `decode`.
         batch: For its labels and what it has.
-        images: The batch's images, normalised, where the model is.
+        images: The batch's images, normalised, where the model is; small ones are padded as in prediction.
         subsets: Of its modalities; a sample that has nothing of one counts 0 there.
     """
     available, labels = batch.present.to(images.device), batch.labels.to(images.device)
+    height, width = labels.shape[1:]
+    images = padded(images)
     encoded = model.encode_batch(images, available)
     counts = []
     for subset in subsets.to(images.device):
         present = available & subset  # B M
         empty = ~present.any(dim=1)  # B; fused from what there is, then not counted
         fused = model.fuse(encoded.maps, encoded.sample, encoded.modality, present | (available & empty[:, None]))
-        logits = model.decode(fused, (labels.shape[1], labels.shape[2]))
+        logits = model.decode(fused, (images.shape[-2], images.shape[-1]))[..., :height, :width]
         predictions = logits.max(dim=1).indices  # on CPUs several times as fast as argmax
         counts.append(count(predictions, labels, logits.shape[1]) * ~empty[:, None, None])
     return torch.stack(counts, dim=1)
