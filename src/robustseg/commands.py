@@ -59,7 +59,7 @@ def evaluate(
     batch_size: int = 8,
     device: str = "auto",
 ) -> None:
-    """Score a model on every subset of its sensors: table, evaluation.json, evaluation.csv, counts.npz.
+    """Score a model on every subset of its modalities: table, evaluation.json, evaluation.csv, counts.npz.
 
     Args:
         model: A model folder.

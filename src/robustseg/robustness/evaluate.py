@@ -1,4 +1,4 @@
-"""Every subset of sensors from one encoding per modality and frame.
+"""Every subset of modalities from one encoding per modality and frame.
 
 Shapes: B batch, F frames, S subsets, M modalities, K classes, H W size; counts end in TP, FP, FN.
 """
