@@ -121,14 +121,14 @@ class FolderFrames:
         _check_missing(self.frames, missing)
 
     @classmethod
-    def from_recipe(cls, data: Data, split: str, *, need_labels: bool = True) -> FolderFrames:
-        """The frames a recipe of kind "folders" describes; without labels if they are not needed (prediction)."""
+    def from_recipe(cls, data: Data, split: str) -> FolderFrames:
+        """The frames a recipe of kind "folders" describes."""
         return cls(
             Path(data.root),
             split,
             modalities=data.modalities,
             classes=data.classes,
-            labels=data.labels if need_labels else "",
+            labels=data.labels,
             ignore_ids=data.ignore_ids,
             missing=data.missing,
             resize=data.resize,

@@ -16,9 +16,10 @@ from robustseg.build import find_device
 from robustseg.data.resizing import padded
 from robustseg.data.sample import Batch, Frames, Sample, collate
 from robustseg.failures import evaluation_subsets
+from robustseg.labels import class_names
 from robustseg.metrics import count
 from robustseg.modalities import Modality, normalise
-from robustseg.models.released import ORIGIN, class_names
+from robustseg.models.released import ORIGIN
 from robustseg.models.segmenter import Segmenter
 from robustseg.robustness.evaluation import Evaluation
 
