@@ -141,6 +141,18 @@ def test_predict_on_written_frames(run, tmp_path, capsys):
     assert len(list((out / "labels").glob("*.png"))) == 3
 
 
+def test_predict_goes_on_after_a_bad_frame(run, tmp_path, capsys):
+    world, out = tmp_path / "world", tmp_path / "out"
+    assert main(["data", "make-world", str(world), "--train=1", "--val=2", "--size=[32,64]"]) == 0
+    bad = min((world / "event" / "val").rglob("*.png"))
+    bad.write_bytes(b"\x89PNG\r\n\x1a\n cut short")
+    assert main(["predict", str(run / "student"), str(world), "--split=val", f"--out={out}"]) == 1
+    assert f"1 of 2 frames could not be read, the first is {bad.stem}: " in capsys.readouterr().err
+    records = json.loads((out / "predictions.json").read_text())["frames"]
+    assert ["error" in record for record in records] == [True, False]
+    assert len(list((out / "labels").rglob("*.png"))) == 1
+
+
 def test_written_world_trains_as_folders(tmp_path):
     world = tmp_path / "world"
     assert main(["data", "make-world", str(world), "--train=8", "--val=2", "--size=[32,64]"]) == 0

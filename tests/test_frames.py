@@ -8,10 +8,12 @@ import torch
 
 from robustseg.data.folders import FolderFrames
 from robustseg.data.resizing import resized_frame
+from robustseg.deploy import predict_folder
 from robustseg.frames import fingerprint, open_frames, prediction_frames
 from robustseg.labels import LabelClass
 from robustseg.modalities import Modality
 from robustseg.models.card import ModelCard
+from robustseg.models.standard import random_segmenter, segmenter_on_meta
 from robustseg.recipe import Data, World
 
 CLASSES = (LabelClass("a", (1, 2, 3)),)
@@ -78,6 +80,18 @@ def test_prediction_needs_neither_labels_nor_all_sensors(tmp_path):
         prediction_frames(card, tmp_path, "")
     with pytest.raises(FileNotFoundError, match="nowhere"):
         prediction_frames(card, tmp_path / "nowhere", "")
+
+
+def test_prediction_passes_over_a_frame_without_sensors(tmp_path):
+    radar = Modality("radar", files={"a": "a/{name}.png", "b": "b/{name}.png"}, channels=("a", "b", "b - a"))
+    model = random_segmenter(segmenter_on_meta("mit_nano", width=16, num_classes=1, num_modalities=1), seed=0)
+    radar = dataclasses.replace(radar, mean=(0.0,) * 3, std=(1.0,) * 3)
+    model.card = ModelCard("mit_nano", 16, CLASSES, (radar,), "remove", (32, 32))
+    for path in ("a/1.png", "b/1.png", "b/2.png"):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(tmp_path / path), np.zeros((32, 32), np.uint8))
+    records = predict_folder(model, prediction_frames(model.card, tmp_path, ""), tmp_path / "out")
+    assert [(record["name"], record["skipped"]) for record in records] == [("1", False), ("2", True)]
 
 
 def test_prediction_keeps_the_frames_size(tmp_path):

@@ -59,7 +59,7 @@ def evaluate(
     batch_size: int = 8,
     device: str = "auto",
 ) -> None:
-    """Score a model on every subset of its sensors: table, evaluation.json, evaluation.csv, counts.npz.
+    """Score a model on every subset of its modalities: table, evaluation.json, evaluation.csv, counts.npz.
 
     Args:
         model: A model folder.
@@ -125,6 +125,10 @@ def predict(
         records = predict_folder(segmenter, frames, out, only=_names(only), without=_names(without), progress=report)
     lacking = sum(bool(record["without"]) for record in records)
     console.print(f"{len(records)} frames: {out}" + (f"; {lacking} of them without some sensor" if lacking else ""))
+    unread = [record for record in records if "error" in record]
+    if unread:
+        first = f"{unread[0]['name']}: {unread[0]['error']}"
+        raise ValueError(f"{len(unread)} of {len(records)} frames could not be read, the first is {first}")
 
 
 def convert(checkpoint: Path, out: Path, *, backbone: Backbone, classes: int, sensors: str) -> None:

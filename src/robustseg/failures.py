@@ -1,4 +1,6 @@
-"""Sensor failures as pure functions of data: training draws them at random, evaluation walks through them in order.
+"""Missing modalities as pure functions of data: training draws them at random, evaluation walks through them in order.
+
+Each modality is missing or there on its own, also where one sensor feeds several.
 
 Shapes: B batch, M modalities, S subsets. A subset is a row of bools over the modalities: True = present.
 """

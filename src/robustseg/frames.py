@@ -59,7 +59,7 @@ def prediction_frames(card: ModelCard, folder: Path, split: str) -> FolderFrames
 
     Frames keep their stored size; the predictor resizes for the network. If the model's training frames were resized,
     a frame's modalities may differ in size: all are brought to the first camera's or, without one, to the first present
-    modality's. Otherwise such a frame is a ValueError when it is read.
+    modality's. Otherwise such a frame is a FrameError when it is read. A frame may even lack all its modalities.
 
     Raises:
         FileNotFoundError: No file matches the modalities' patterns.
@@ -70,7 +70,7 @@ def prediction_frames(card: ModelCard, folder: Path, split: str) -> FolderFrames
             split,
             modalities=card.modalities,
             classes=card.classes,
-            missing="allow",
+            missing="all",
             resize="leading" if card.resize else None,
         )
     except FileNotFoundError as error:

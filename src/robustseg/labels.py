@@ -37,6 +37,21 @@ class LabelClass:
             raise ValueError(f"class {self.name!r}: label ids {self.ids} must lie in 0..65535")
 
 
+def class_names(classes: Sequence[LabelClass]) -> tuple[str, ...]:
+    """The classes' names, empty where a class only has its number for a name.
+
+    Example:
+        >>> class_names([LabelClass("class 0", (0, 0, 0)), LabelClass("car", (1, 2, 3))])
+        ('', 'car')
+    """
+    return tuple("" if entry.name == number_name(place) else entry.name for place, entry in enumerate(classes))
+
+
+def number_name(place: int) -> str:
+    """What a class is called whose name is unknown, as in a converted checkpoint."""
+    return f"class {place}"
+
+
 def label_table(classes: Sequence[LabelClass], ignore_ids: Sequence[int] = (IGNORE,)) -> dict[int, int]:
     """File id -> train id for every known id.
 

@@ -33,7 +33,9 @@ class Modality:
         scale: Value in `unit` = `scale` * stored value + `offset`, applied to the files before `channels`; not 0.
         offset: See `scale`.
         unit: The unit of the values, for people: "counts", "m", "rad".
-        sensor: The device that feeds it and fails as a whole; empty = a device of its own.
+        sensor: The device that feeds it; empty = a device of its own. It groups modalities where a sensor is named
+            (`--without`) and where tables tell what each sensor is worth; training and evaluation drop modalities one
+            by one.
         mean: Of each channel, in `unit`; None = measured on the training split.
         std: Like `mean`; every value above 0.
         resample: How geometric transforms read between pixels: "nearest" for sparse images.
@@ -92,7 +94,7 @@ def check_modalities(modalities: Sequence[Modality]) -> None:
 
 
 def sensors(modalities: Sequence[Modality]) -> dict[str, tuple[int, ...]]:
-    """Sensor name -> places of the modalities that fail with it.
+    """Sensor name -> places of the modalities that it feeds.
 
     Example:
         >>> sensors([Modality("rgb", sensor="camera"), Modality("aolp", sensor="camera"), Modality("lidar")])

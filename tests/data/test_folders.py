@@ -81,7 +81,7 @@ def test_prediction_needs_no_labels_and_takes_the_union_of_frames(data: Data) ->
     (root / "depth/train/b.png").unlink()
     for label in (root / "labels/train").iterdir():
         label.unlink()
-    frames = FolderFrames.from_recipe(replace(data, missing="allow"), "train", need_labels=False)
+    frames = FolderFrames(root, "train", modalities=data.modalities, classes=CLASSES, missing="allow")
     assert [frame.present for frame in frames.frames] == [(False, True), (True, False)]
     assert (frames[0].labels == 255).all()
     assert frames[0].labels.shape == (6, 8)
@@ -146,6 +146,8 @@ def test_several_files_make_one_modality(tmp_path: Path) -> None:
     (tmp_path / "before/val/0.png").unlink()
     with pytest.raises(ValueError, match="no sensor at all"):
         FolderFrames(tmp_path, "val", modalities=(radar,), classes=CLASSES, missing="allow")
+    empty = FolderFrames(tmp_path, "val", modalities=(radar,), classes=CLASSES, missing="all", resize="leading")[0]
+    assert (empty.name, empty.present.tolist(), empty.images.shape) == ("0", [False], (1, 3, 1, 1))
 
 
 def test_wrong_channels_and_words_are_found_when_it_is_made(data: Data) -> None:

@@ -1,6 +1,7 @@
 """File patterns: which frames they find, and that no path leaves the root."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,8 @@ def touch(root: Path, *paths: str) -> Tree:
         ),
         ("night/{city}_{name}_rgb.png", [{"city": "ulm", "name": "3_b"}]),
         ("{name}/{name}.png", [{"name": "same"}]),
-        ("twice/{name}_{name}.png", [{"name": "a"}]),
+        ("twice/{name}_{name}.png", [{"name": "a"}, {"name": "b_c"}]),
+        ("{city}/{name}/{city}{name}.png", [{"city": "ulm", "name": "7"}]),
         ("rgb/val/2.png", [{}]),
         ("rgb/none/{name}.png", []),
         ("rgb/va./{name}.png", []),
@@ -37,6 +39,7 @@ def test_find(tmp_path: Path, pattern: str, expected: list[dict[str, str]]) -> N
         tmp_path,
         "rgb/val/2.png", "rgb/val/1.x.png", "rgb/val/2.txt", "rgb/val/deeper/2.png", "rgb/val/.3.png",
         "depth/val/1.png", "night/ulm_3_b_rgb.png", "same/same.png", "same/other.png", "twice/a_a.png", "twice/a_b.png",
+        "twice/b_c_b_c.png", "ulm/7/ulm7.png", "ulm/7/ulm8.png",
         ".hidden/9.png",
     )  # fmt: skip
     found = list(find(tree, pattern))
@@ -51,13 +54,34 @@ def test_folders_are_no_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "pattern", ["", "/etc/{name}", "../{name}.png", "a/../{name}.png", "a/{name.png", "a/{na-me}.png"]
+    "pattern", ["", "/etc/{name}", "../{name}.png", "a/../{name}.png", "a/{name.png", "a/{na-me}.png", "a/{1}.png"]
 )
 def test_patterns_that_leave_the_root_or_are_broken(tmp_path: Path, pattern: str) -> None:
     with pytest.raises(ValueError, match="file pattern"):
         placeholders(with_split(pattern, "val"))
     with pytest.raises(ValueError, match="file pattern"):
         list(find(Tree(tmp_path), pattern))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [
+        ("{a}{b}{c}{d}{e}{f}{g}{h}.png", "more than 4 words"),
+        ("x/{a}{b}.png", "text must stand between"),
+        ("{a}_{b}_{a}.png", "twice"),
+    ],
+)
+def test_words_that_cannot_be_told_apart(tmp_path: Path, pattern: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        list(find(Tree(tmp_path), pattern))
+
+
+def test_no_pattern_hangs(tmp_path: Path) -> None:
+    tree = touch(tmp_path, *(f"{'a' * length}.png" for length in range(200, 240)))
+    begin = time.perf_counter()
+    assert list(find(tree, "{w}a{x}a{y}a{z}a.jpg")) == []
+    assert len(list(find(tree, "{w}a{x}a{y}a{z}a.png"))) == 40
+    assert time.perf_counter() - begin < 1
 
 
 @pytest.mark.parametrize("split", ["..", ".", "a/b", "/", "{name}"])

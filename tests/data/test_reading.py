@@ -78,6 +78,43 @@ def test_one_bit_image(tmp_path: Path) -> None:
     assert read_labels(tmp_path / "mask.png", {0: 0, 1: 1}).tolist() == [[1, 0]]
 
 
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_grey_of_few_bits_gives_ids_as_stored(tmp_path: Path, bits: int) -> None:
+    stored = np.linspace(0, 2**bits - 1, 8).astype(int)
+    row = np.packbits((stored[:, None] >> np.arange(bits)[::-1]) & 1)  # the highest bit of each pixel first
+    header = struct.pack(">IIBBBBB", 8, 1, bits, 0, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(b"\0" + row.tobytes())), (b"IEND", b""))
+    (tmp_path / "grey.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*chunk) for chunk in chunks))
+    assert read_image(tmp_path / "grey.png", indices=True).ravel().tolist() == stored.tolist()
+    assert read_image(tmp_path / "grey.png").max() == 255
+
+
+def test_labels_in_tiff_files(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[True, False]])).save(tmp_path / "mask.tif")
+    assert read_labels(tmp_path / "mask.tif", {0: 0, 1: 1}).tolist() == [[1, 0]]
+    Image.new("P", (2, 2)).save(tmp_path / "palette.tif")
+    with pytest.raises(ValueError, match=r"palette.* do not give their ids: store labels as PNG"):
+        read_labels(tmp_path / "palette.tif", {0: 0})
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int32, np.float64])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_signed_tiff_is_exact_and_rgb(tmp_path: Path, dtype: type, channels: int) -> None:
+    image = DRAW.integers(-100, 100, (4, 5, channels)).astype(dtype)
+    assert np.array_equal(read_image(write_opencv(tmp_path / "image.tif", image)), image)
+
+
+@pytest.mark.parametrize(("tag", "value", "bands"), [(277, 5, 5), (262, 1, 4)])  # bands; no colours, so one is read
+def test_bands_that_opencv_does_not_read_are_not_lost(tmp_path: Path, tag: int, value: int, bands: int) -> None:
+    Image.new("RGBA", (8, 8)).save(tmp_path / "image.tif")
+    content, old = (tmp_path / "image.tif").read_bytes(), {277: 4, 262: 2}[tag]
+    entry = struct.pack("<HHIH", tag, 3, 1, old)
+    assert entry in content
+    (tmp_path / "image.tif").write_bytes(content.replace(entry, struct.pack("<HHIH", tag, 3, 1, value)))
+    with pytest.raises(ValueError, match=f"TIFF files with {bands} such bands are not supported: store them as NPY"):
+        read_image(tmp_path / "image.tif")
+
+
 @pytest.mark.parametrize("name", ["image.png", "deep.png", "image.jpg", "image.tif", "float.tif", "a.npy", "a.npz"])
 @pytest.mark.parametrize("share", [0.0, 0.05, 0.5, 0.9])
 @pytest.mark.filterwarnings("error")
@@ -126,9 +163,12 @@ def test_several_arrays_are_ambiguous(tmp_path: Path) -> None:
         read_image(tmp_path / "a.npz")
 
 
+def png_chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
 def png_header(height: int, width: int) -> bytes:
-    body = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + body + struct.pack(">I", zlib.crc32(body))
+    return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
 
 
 @pytest.mark.filterwarnings("error")

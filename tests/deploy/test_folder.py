@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from robustseg.data.sample import FrameError
 from robustseg.deploy import Predictor, predict_folder
 from robustseg.deploy.folder import dropped_places, file_ids
 
@@ -75,6 +76,42 @@ def test_a_full_disk_is_named(toy_model, toy_frames, tmp_path, monkeypatch) -> N
     monkeypatch.setattr(Image.Image, "save", full)
     with pytest.raises(OSError, match="No space left on device; 0 of 6 frames are done"):
         predict_folder(toy_model, toy_frames(), tmp_path)
+
+
+@pytest.fixture
+def unlucky_frames(toy_frames):
+    class Unlucky(toy_frames):
+        """The third frame is damaged."""
+
+        def __getitem__(self, index: int):
+            if index == 2:
+                error = FrameError("depth/2.png cannot be read")
+                error.name = "drive/0002"
+                raise error
+            return super().__getitem__(index)
+
+    return Unlucky()
+
+
+def test_a_frame_that_cannot_be_read_stops_no_other(toy_model, unlucky_frames, tmp_path) -> None:
+    records = predict_folder(toy_model, unlucky_frames, tmp_path)
+    assert [record["name"] for record in records if "error" in record] == ["drive/0002"]
+    assert json.loads((tmp_path / "predictions.json").read_text())["frames"] == records
+    rows = list(csv.DictReader((tmp_path / "predictions.csv").read_text().splitlines()))
+    assert [row["error"] for row in rows] == ["", "", "depth/2.png cannot be read", "", "", ""]
+    assert len(list((tmp_path / "labels" / "drive").iterdir())) == 5
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, RuntimeError])
+def test_the_list_is_written_when_the_work_is_stopped(toy_model, toy_frames, tmp_path, stop) -> None:
+    def progress(done: int, of: int) -> None:
+        if done == 2:
+            raise stop
+
+    with pytest.raises(stop):
+        predict_folder(toy_model, toy_frames(), tmp_path, progress=progress)
+    assert len(json.loads((tmp_path / "predictions.json").read_text())["frames"]) == 2
+    assert len((tmp_path / "predictions.csv").read_text().splitlines()) == 3
 
 
 def test_names_stay_below_the_folder(toy_model, toy_frames, tmp_path) -> None:

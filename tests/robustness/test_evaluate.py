@@ -3,9 +3,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from robustseg.deploy import Predictor
 from robustseg.failures import all_subsets
 from robustseg.metrics import count
 from robustseg.modalities import normalise
+from robustseg.models.released import ORIGIN
 from robustseg.robustness import evaluate
 from robustseg.robustness.evaluate import batches
 
@@ -38,6 +40,25 @@ def test_the_batch_size_changes_nothing(toy_model, toy_frames, batch_size: int) 
     sizes = torch.tensor([frames[f].labels.ne(255).sum() for f in range(6)])
     labelled = found.counts[..., [0, 2]].sum(dim=(2, 3))  # every labelled pixel is a hit or missed
     assert labelled.equal(sizes[:, None] * found.scored)
+
+
+def test_small_frames_are_seen_as_in_prediction(toy_model, toy_frames) -> None:
+    frames = toy_frames(number=2, size=(24, 64), odd_sizes={1: (40, 10)})
+    found = evaluate(toy_model, frames)
+    for place in range(2):
+        sample = frames[place]
+        labels = torch.from_numpy(Predictor(toy_model).predict(sample.images, sample.present).labels).long()
+        assert found.counts[place, -1].equal(count(labels[None], sample.labels[None], 4)[0])
+
+
+def test_the_device_is_named_as_for_load(toy_model, toy_frames) -> None:
+    place = next(toy_model.parameters()).device
+    try:
+        assert len(evaluate(toy_model, toy_frames(number=1), device="auto").frames) == 1
+        with pytest.raises(ValueError, match="no device 'warp:3'"):
+            evaluate(toy_model, toy_frames(number=1), device="warp:3")
+    finally:
+        toy_model.to(place)
 
 
 def test_batches_hold_neighbours_of_one_size(toy_frames) -> None:
@@ -78,6 +99,27 @@ def test_frames_that_do_not_fit_are_refused(toy_model, toy_frames) -> None:
         evaluate(toy_model, toy_frames(labelled=False))
     with pytest.raises((ValueError, TypeError)):
         evaluate(toy_model, toy_frames(), protocol="rmm")
+
+
+@pytest.mark.parametrize(
+    ("read", "said"),
+    [
+        ({"scale": 1 / 256}, "'depth' with scale 1.0, the data with 0.00390625"),
+        ({"offset": 5.0}, "'depth' with offset 0.0, the data with 5.0"),
+        ({"channels": ("depth.0",) * 3}, r"'depth' with channels \[\], the data with \[depth.0, depth.0, depth.0\]"),
+    ],
+)
+def test_a_sensor_is_read_as_in_training(toy_model, toy_frames, monkeypatch, read: dict, said: str) -> None:
+    rgb, depth, lidar = toy_frames().modalities
+    frames = toy_frames(number=1, modalities=(rgb, replace(depth, **read), lidar))
+    with pytest.raises(ValueError, match=said):
+        evaluate(toy_model, frames)
+    trained_from = replace(toy_model.card, origin=ORIGIN, labels="labels/{name}.png")
+    monkeypatch.setattr(toy_model, "card", trained_from)
+    with pytest.raises(ValueError, match=said):
+        evaluate(toy_model, frames)
+    monkeypatch.setattr(toy_model, "card", replace(trained_from, labels=""))  # converted: knows no reading
+    assert evaluate(toy_model, frames).frames == ("drive/0000",)
 
 
 def test_a_note_can_be_added(toy_model, toy_frames) -> None:

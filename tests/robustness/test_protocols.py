@@ -34,5 +34,6 @@ def test_the_expectation_matches_a_loop() -> None:
         top, bottom = top + chance * score, bottom + chance
     assert emm_expected(scores, subsets, 0.1) == pytest.approx(top / bottom)
     assert math.isnan(emm_expected(scores[:5], few_subsets(3)[:5], 0.1))
+    assert math.isnan(emm_expected(torch.ones(37), few_subsets(18), 0.1))  # more modalities than `all_subsets` lists
     with pytest.raises(ValueError, match="between 0 and 1"):
         failure_weights(subsets, 0.0)

@@ -14,7 +14,7 @@ from robustseg.data.channels import check_channels
 from robustseg.data.patterns import Tree, Words, fill, find, frame_names, placeholders, with_split
 from robustseg.data.reading import read_labels, read_modality
 from robustseg.data.resizing import resized, resized_labels
-from robustseg.data.sample import Sample
+from robustseg.data.sample import FrameError, Sample
 from robustseg.labels import IGNORE, LabelClass, label_table
 from robustseg.modalities import Modality, check_modalities, leading
 from robustseg.recipe import Data
@@ -89,13 +89,14 @@ class FolderFrames:
         classes: In train-id order.
         labels: The pattern of the label files; "" = none are read, all labels are "ignore".
         ignore_ids: Label ids that take part in no loss and no score.
-        missing: What a missing file means: "error", or "allow" = its modality is absent in that frame.
+        missing: What a missing file means: "error", "allow" = its modality is absent in that frame, "all" = the same,
+            and a frame may lack all its modalities: it is one empty pixel then.
         resize: Height and width every frame is brought to; "leading" = the stored size of the frame's first camera or,
             without one, of its first modality; None = as stored.
 
     Raises:
         FileNotFoundError: No frame is found, or a file is missing and must not be.
-        ValueError: A pattern, a channel or a label id is wrong, or a frame has no sensor at all.
+        ValueError: A pattern, a channel or a label id is wrong, or a frame has no sensor at all and must have one.
     """
 
     def __init__(
@@ -107,7 +108,7 @@ class FolderFrames:
         classes: tuple[LabelClass, ...],
         labels: str = "",
         ignore_ids: Sequence[int] = (IGNORE,),
-        missing: Literal["error", "allow"] = "error",
+        missing: Literal["error", "allow", "all"] = "error",
         resize: tuple[int, int] | Literal["leading"] | None = None,
     ) -> None:
         for modality in modalities:
@@ -117,17 +118,17 @@ class FolderFrames:
         self.resize: tuple[int, int] | Literal["leading"] | None = resize
         self.frames = list_frames(root, split, modalities, labels)
         self._table = label_table(classes, ignore_ids)
-        _check_missing(self.frames, allowed=missing == "allow")
+        _check_missing(self.frames, missing)
 
     @classmethod
-    def from_recipe(cls, data: Data, split: str, *, need_labels: bool = True) -> FolderFrames:
-        """The frames a recipe of kind "folders" describes; without labels if they are not needed (prediction)."""
+    def from_recipe(cls, data: Data, split: str) -> FolderFrames:
+        """The frames a recipe of kind "folders" describes."""
         return cls(
             Path(data.root),
             split,
             modalities=data.modalities,
             classes=data.classes,
-            labels=data.labels if need_labels else "",
+            labels=data.labels,
             ignore_ids=data.ignore_ids,
             missing=data.missing,
             resize=data.resize,
@@ -145,16 +146,24 @@ class FolderFrames:
         """Reads one frame.
 
         Raises:
-            ValueError: A file cannot be read, or the frame's files differ in size and `resize` is not set.
+            FrameError: A file cannot be read, or the frame's files differ in size and `resize` is not set.
         """
         frame = self.frames[index]
+        try:
+            return self._read(frame)
+        except (ValueError, OSError) as reason:
+            error = FrameError(str(reason))
+            error.name = frame.name
+            raise error from reason
+
+    def _read(self, frame: FrameFiles) -> Sample:
         images = {
             place: read_modality(self.modalities[place], files)
             for place, files in enumerate(frame.files)
             if frame.present[place]
         }
         labels = read_labels(frame.labels, self._table) if frame.labels else None
-        size = self._size(frame, images)
+        size = self._size(frame, images) if images else None
         if size is not None:
             images = {place: resized(image, size, self.modalities[place]) for place, image in images.items()}
             labels = resized_labels(labels, size) if labels is not None else None
@@ -207,12 +216,12 @@ def _with_most_words(patterns: Sequence[str]) -> list[str]:
     return [pattern for pattern in patterns if len(placeholders(pattern)) == most]
 
 
-def _check_missing(frames: Iterable[FrameFiles], *, allowed: bool) -> None:
+def _check_missing(frames: Iterable[FrameFiles], meaning: Literal["error", "allow", "all"]) -> None:
     for frame in frames:
-        if not any(frame.present):
+        if not any(frame.present) and meaning != "all":
             raise ValueError(f"frame {frame.name!r} has no sensor at all; missing are {_named(frame.missing)}")
     missing = sorted(path for frame in frames for path in frame.missing)
-    if missing and not allowed:
+    if missing and meaning == "error":
         raise FileNotFoundError(
             f"{missing[0]} is missing, one of {len(missing)} files; "
             "set `data.missing: allow` if a missing file means that the sensor was absent"
@@ -223,6 +232,8 @@ def _one_size(frame: FrameFiles, images: dict[int, np.ndarray], labels: np.ndarr
     sizes = {next(iter(frame.files[place].values())): image.shape[1:] for place, image in images.items()}
     if frame.labels is not None and labels is not None:
         sizes[frame.labels] = labels.shape
+    if not sizes:
+        return 1, 1  # nothing to see
     if len(set(sizes.values())) != 1:
         named = ", ".join(f"{path} is {height}x{width}" for path, (height, width) in sizes.items())
         raise ValueError(f"frame {frame.name!r}: sizes differ; register the images or set `data.resize`: {named}")

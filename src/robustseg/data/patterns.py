@@ -1,7 +1,8 @@
 """File patterns: which frames a folder holds and where the files of each one are.
 
 In `img/{condition}/{split}/{name}_rgb.png`, `{split}` is given, and every other `{word}` stands for a part of one path
-component. A frame is what its words say; paths are composed from the words and never leave the root.
+component. A frame is what its words say; paths are composed from the words and never leave the root. Patterns may come
+from others: one component holds few words, text stands between them, and matching a name takes linear time.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from robustseg.files import below
 Words = dict[str, str]
 """What the placeholders of a pattern stand for in one frame."""
 
+MOST_WORDS = 4
+"""So many words at most in one path component."""
+
 _WORD = re.compile(r"\{(\w+)\}")
 
 
@@ -23,14 +27,33 @@ def placeholders(pattern: str) -> tuple[str, ...]:
     """The pattern's words besides `split`, in order, each once.
 
     Raises:
-        ValueError: The pattern is empty, absolute, contains `..` or a brace that belongs to no word.
+        ValueError: The pattern is empty, absolute, contains `..` or a brace that belongs to no word, or a component's
+            words are too many or ambiguous.
     """
     path = PurePosixPath(pattern)
     if not path.parts or path.is_absolute() or ".." in path.parts:
         raise ValueError(f"file pattern {pattern!r} must be relative to the data root, without `..`")
-    if set(_WORD.sub("", pattern)) & set("{}"):
-        raise ValueError(f"file pattern {pattern!r}: a placeholder is {{word}}, of letters, digits and _")
+    if set(_WORD.sub("", pattern)) & set("{}") or not all(word.isidentifier() for word in _WORD.findall(pattern)):
+        raise ValueError(
+            f"file pattern {pattern!r}: a placeholder is {{word}}, of letters, digits and _, no digit first"
+        )
+    known = {"split"}
+    for part in path.parts:
+        _check_words(part, known, pattern)
+        known.update(_WORD.findall(part))
     return tuple(word for word in dict.fromkeys(_WORD.findall(pattern)) if word != "split")
+
+
+def _check_words(part: str, known: set[str], pattern: str) -> None:
+    """Raises ValueError unless a component's words, besides those that are known before it, can be told apart."""
+    text = _WORD.sub(lambda match: "." if match[1] in known else match[0], part)
+    words = _WORD.findall(text)
+    if len(words) > MOST_WORDS:
+        raise ValueError(f"file pattern {pattern!r}: {part!r} has more than {MOST_WORDS} words")
+    if "}{" in text:
+        raise ValueError(f"file pattern {pattern!r}: text must stand between the words of {part!r}")
+    if len(words) > len(set(words)) > 1:
+        raise ValueError(f"file pattern {pattern!r}: a word that stands twice in {part!r} must be the only one there")
 
 
 def with_split(pattern: str, split: str) -> str:
@@ -157,15 +180,23 @@ def _descend(tree: Tree, folder: str, parts: Sequence[str], words: Words) -> Ite
 
 
 def _expression(part: str, words: Words) -> re.Pattern[str]:
-    """One path component as a regular expression; a word that is known already must be the same again."""
+    """One path component as a regular expression; a word that is known already must be the same again.
+
+    A word ends where the text behind it occurs first. Nothing is lost if that is final, so it is an atomic group: no
+    number of words makes the search go back and forth.
+    """
     pieces = _WORD.split(part)  # literal, word, literal, word, ..., literal
-    seen = set()
+    free = [word for word in pieces[1::2] if word not in words]
+    seen: set[str] = set()
     for place in range(1, len(pieces), 2):
         word = pieces[place]
         if word in words:
             pieces[place] = re.escape(words[word])
+        elif word in seen:
+            pieces[place] = f"(?P={word})"
         else:
-            pieces[place] = f"(?P={word})" if word in seen else f"(?P<{word}>.+?)"
+            opening = "" if word == free[-1] else "(?>"  # closed by the next word; the last one reaches the end
+            pieces[place] = (")" if seen else "") + opening + f"(?P<{word}>.+?)"
             seen.add(word)
     pieces[::2] = [re.escape(piece) for piece in pieces[::2]]
     return re.compile("".join(pieces), re.DOTALL)

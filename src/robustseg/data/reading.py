@@ -29,6 +29,9 @@ MAX_PIXELS = 2**26
 MAX_BYTES = 2**28
 """So are images and arrays of more bytes, of all channels together, however small their compressed file is."""
 
+MOST_BANDS = 4
+"""More than OpenCV decodes from a TIFF file; arrays may have any number."""
+
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # classic and BigTIFF, both byte orders
 _ZIP = (b"PK\3\4", b"PK\5\6")
 
@@ -39,7 +42,8 @@ def read_image(path: Path, *, indices: bool = False, max_pixels: int = MAX_PIXEL
     Args:
         path: A PNG, JPEG or TIFF file, an NPY file, or an NPZ file with one array or one called `arr_0`. Arrays are
             "H W" or "H W C".
-        indices: A palette or one-bit image gives its stored indices (what labels need) instead of colours.
+        indices: A palette image and grey of less than 8 bits give their stored numbers (what labels need), instead of
+            colours and of grey that is spread over 0..255.
         max_pixels: Refuse images with more than so many.
 
     Raises:
@@ -141,9 +145,7 @@ def _read(stream: IO[bytes], path: Path, indices: bool, max_pixels: int) -> np.n
     elif start.startswith(_ZIP):
         image = _read_npz(path, max_pixels)
     elif start.startswith(_TIFF):
-        height, width, bits = _tiff_size(stream)
-        _check_size(height, width, max_pixels, bits)
-        image = _read_opencv(path)
+        image = _read_tiff(stream, path, indices, max_pixels)
     else:
         image = _read_pillow(stream, path, start, indices, max_pixels)
     return image if image.ndim == 3 else image[..., None]
@@ -151,9 +153,9 @@ def _read(stream: IO[bytes], path: Path, indices: bool, max_pixels: int) -> np.n
 
 def _read_pillow(stream: IO[bytes], path: Path, start: bytes, indices: bool, max_pixels: int) -> np.ndarray:
     with Image.open(stream, formats=("PNG", "JPEG")) as image:
-        deep = image.format == "PNG" and start[24] == 16
-        _check_size(image.height, image.width, max_pixels, len(image.getbands()) * (16 if deep else 8))
-        if image.format == "PNG" and start[24] == 16 and start[25] != 0:
+        bits = start[24] if image.format == "PNG" else 8
+        _check_size(image.height, image.width, max_pixels, len(image.getbands()) * max(bits, 8))
+        if bits == 16 and start[25] != 0:
             image.verify()  # chunks and checksums; OpenCV would complain of damage by printing, too
             return _read_opencv(path)  # Pillow keeps only the high byte of 16-bit colour
         if image.mode in ("P", "1") and not indices:
@@ -161,7 +163,25 @@ def _read_pillow(stream: IO[bytes], path: Path, start: bytes, indices: bool, max
         if image.mode in ("CMYK", "YCbCr"):
             image = image.convert("RGB")
         pixels = np.asarray(image)
+    if indices and image.mode == "L" and bits < 8:
+        return pixels // (255 // (2**bits - 1))  # Pillow spreads grey of few bits over 0..255
     return pixels.astype(np.uint8) if pixels.dtype == bool else pixels
+
+
+def _read_tiff(stream: IO[bytes], path: Path, indices: bool, max_pixels: int) -> np.ndarray:
+    tags = _tiff_tags(stream)
+    height, width = tags.get(TiffImagePlugin.IMAGELENGTH), tags.get(TiffImagePlugin.IMAGEWIDTH)
+    if height is None or width is None:
+        raise ValueError("its header does not say how large it is")
+    bands, bits = tags.get(TiffImagePlugin.SAMPLESPERPIXEL, 1), max(tags.get(TiffImagePlugin.BITSPERSAMPLE) or (1,))
+    _check_size(height, width, max_pixels, bands * bits)
+    white_is_zero, palette = (tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == scheme for scheme in (0, 3))
+    if indices and (palette or (white_is_zero and bits > 1)):
+        raise ValueError("palette and white-is-zero TIFF files do not give their ids: store labels as PNG")
+    image = _read_opencv(path) if bands <= MOST_BANDS else None
+    if image is None or not (palette or bands == math.prod(image.shape[2:])):
+        raise ValueError(f"TIFF files with {bands} such bands are not supported: store them as NPY")
+    return (image > 0).astype(np.uint8) if indices and bits == 1 else image
 
 
 def _read_opencv(path: Path) -> np.ndarray:
@@ -174,8 +194,7 @@ def _read_opencv(path: Path) -> np.ndarray:
         raise ValueError("damaged, or a variant of its format that OpenCV does not know")
     if image.ndim == 2:
         return image
-    order = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}[image.shape[2]]
-    return cv2.cvtColor(image, order) if image.dtype != np.float64 else image[..., [2, 1, 0, 3][: image.shape[2]]]
+    return image[..., [2, 1, 0, 3][: image.shape[2]]]  # cvtColor does not take every type
 
 
 def _read_npy(stream: IO[bytes] | BufferedIOBase, max_pixels: int) -> np.ndarray:
@@ -205,19 +224,15 @@ def _read_npz(path: Path, max_pixels: int) -> np.ndarray:
             return _read_npy(stream, max_pixels)
 
 
-def _tiff_size(stream: IO[bytes]) -> tuple[int, int, int]:
-    """Height, width and bits per pixel."""
+def _tiff_tags(stream: IO[bytes]) -> TiffImagePlugin.ImageFileDirectory_v2:
+    """What a TIFF file's header says of its first image."""
     start = stream.read(8)
     if start[2 if start[:2] == b"II" else 3] == 43:
         start += stream.read(8)  # BigTIFF
     directory = TiffImagePlugin.ImageFileDirectory_v2(start)
     stream.seek(directory.next)
     directory.load(stream)
-    height, width = directory.get(TiffImagePlugin.IMAGELENGTH), directory.get(TiffImagePlugin.IMAGEWIDTH)
-    if height is None or width is None:
-        raise ValueError("its header does not say how large it is")
-    bits = directory.get(TiffImagePlugin.BITSPERSAMPLE) or (1,)
-    return height, width, directory.get(TiffImagePlugin.SAMPLESPERPIXEL, 1) * max(bits)
+    return directory
 
 
 def _check_size(height: int, width: int, max_pixels: int, bits: int) -> None:

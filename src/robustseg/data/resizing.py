@@ -12,8 +12,10 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32, Int64
 from torch import Tensor
+from torch.nn.functional import pad
 
 from robustseg.modalities import Modality
+from robustseg.recipe import SMALLEST
 
 
 def resized(
@@ -41,6 +43,16 @@ def resized_frame(
         raise ValueError(f"size is height and width in pixels, both at least 1, got {size}")
     slots = zip(images.float().numpy(force=True), modalities, strict=True)
     return torch.from_numpy(np.stack([resized(image, size, modality) for image, modality in slots]))
+
+
+def padded(images: Float[Tensor, "*B M 3 h w"]) -> Float[Tensor, "*B M 3 H W"]:
+    """Images below the network's smallest size with their lower and right edges repeated; the others as they are."""
+    height, width = images.shape[-2:]
+    if height >= SMALLEST and width >= SMALLEST:
+        return images
+    margins = (0, max(0, SMALLEST - width), 0, max(0, SMALLEST - height))
+    rows = pad(images.flatten(0, -4), margins, mode="replicate")  # B*M 3 H W
+    return rows.unflatten(0, images.shape[:-3])
 
 
 def resized_labels(labels: Int64[np.ndarray, "h w"], size: tuple[int, int]) -> Int64[np.ndarray, "H W"]:

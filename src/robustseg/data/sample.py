@@ -49,6 +49,12 @@ class Batch:
     index: Int64[Tensor, " B"]
 
 
+class FrameError(ValueError):
+    """A frame cannot be read; `name` says which, the message why."""
+
+    name: str = ""
+
+
 @runtime_checkable
 class Frames(Protocol):
     """A dataset: so many frames, each a `Sample`, with the meaning of its slots and train ids.

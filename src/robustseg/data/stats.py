@@ -102,7 +102,27 @@ def measured(
     if all(modality.mean is not None for modality in modalities):
         return tuple(modalities)
     moments = data_statistics(frames, limit=limit, progress=progress).moments
-    return tuple(_filled(modality, moments, place) for place, modality in enumerate(modalities))
+    return tuple(
+        with_moments(modality, moments, place) if modality.mean is None else modality
+        for place, modality in enumerate(modalities)
+    )
+
+
+def with_moments(modality: Modality, moments: Moments, place: int) -> Modality:
+    """The modality at that place of `moments` with the mean and std that were measured, fit to divide by.
+
+    Raises:
+        ValueError: It was absent in every frame, or empty in all of them.
+    """
+    if moments.frames[place] == 0:
+        raise ValueError(f"mean and std of {modality.name!r} cannot be measured: it is absent in every frame looked at")
+    if not bool((moments.std[place] > 0).any()):
+        raise ValueError(
+            f"{modality.name!r} is empty: all its pixels have one value in the {int(moments.frames[place])} frames "
+            "looked at; check its files, or leave the modality out"
+        )
+    red, green, blue = moments.mean[place].tolist()
+    return with_statistics(modality, (red, green, blue), tuple(moments.std[place].tolist()))
 
 
 def add_moments(moments: Moments, sample: Sample) -> Moments:
@@ -140,20 +160,6 @@ def spread(count: int, limit: int | None) -> Sequence[int]:
     if limit is None or limit >= count:
         return range(count)
     return [place * count // limit for place in range(limit)]
-
-
-def _filled(modality: Modality, moments: Moments, place: int) -> Modality:
-    if modality.mean is not None:
-        return modality
-    if moments.frames[place] == 0:
-        raise ValueError(f"mean and std of {modality.name!r} cannot be measured: it is absent in every frame looked at")
-    if not bool((moments.std[place] > 0).any()):
-        raise ValueError(
-            f"{modality.name!r} is empty: all its pixels have one value in the {int(moments.frames[place])} frames "
-            "looked at; check its files, or leave the modality out"
-        )
-    red, green, blue = moments.mean[place].tolist()
-    return with_statistics(modality, (red, green, blue), tuple(moments.std[place].tolist()))
 
 
 def _zeros(count: int) -> Int64[Tensor, " n"]:

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import UInt8, UInt16
 from PIL import Image
 
-from robustseg.data.sample import Frames, Sample
+from robustseg.data.sample import FrameError, Frames, Sample
 from robustseg.deploy.predictor import Prediction, Predictor
 from robustseg.failures import drop
 from robustseg.files import below, write_text
@@ -41,7 +41,8 @@ def predict_folder(
 
     `labels` holds ids as the label files do (a class's first id, 8-bit, or 16-bit if an id needs it); `confidence` is
     8-bit, 255 = certain. `predictions.json` and `.csv` tell for each frame which modalities it had and lacked. A frame
-    left with no modality is listed as skipped, and gets no images.
+    left with no modality is listed as skipped, and gets no images; so is one that cannot be read, with its `error`. The
+    lists are written in any case, of the frames until then if something stops the work.
 
     Args:
         model: With a card.
@@ -60,12 +61,14 @@ def predict_folder(
     dropped = dropped_places(frames.modalities, only, without)
     predictor, records = Predictor(model), []
     try:
-        for done in range(len(frames)):
-            records.append(_predict_frame(predictor, frames[done], out, dropped, frames.classes, size))
-            if progress:
-                progress(done + 1, len(frames))
-        write_text(out / "predictions.json", _as_json(records, frames.classes))
-        write_text(out / "predictions.csv", _as_csv(records))
+        try:
+            for done in range(len(frames)):
+                records.append(_predict_frame(predictor, frames, done, out, dropped, size))
+                if progress:
+                    progress(done + 1, len(frames))
+        finally:
+            write_text(out / "predictions.json", _as_json(records, frames.classes))
+            write_text(out / "predictions.csv", _as_csv(records))
     except OSError as error:
         reason = error.strerror or str(error)
         raise OSError(error.errno, f"{reason}; {len(records)} of {len(frames)} frames are done in {out}") from error
@@ -89,18 +92,21 @@ def dropped_places(
 
 def _predict_frame(
     predictor: Predictor,
-    sample: Sample,
+    frames: Frames,
+    index: int,
     out: Path,
     dropped: Sequence[int],
-    classes: Sequence[LabelClass],
     size: tuple[int, int] | None,
 ) -> dict[str, Any]:
+    try:
+        sample = frames[index]
+    except FrameError as error:
+        return _skipped(error.name, []) | {"error": str(error)}
     present = drop(sample.present, dropped)
     if not present.any():
-        names = [modality.name for modality in predictor.modalities]
-        return {"name": sample.name, "used": [], "without": names, "confidence": None, "skipped": True}
+        return _skipped(sample.name, [modality.name for modality in predictor.modalities])
     prediction = predictor.predict(sample.images, present, size=size)
-    _write_images(prediction, sample, present, out, predictor.modalities, classes)
+    _write_images(prediction, sample, present, out, predictor.modalities, frames.classes)
     return {
         "name": sample.name,
         "used": list(prediction.used),
@@ -108,6 +114,10 @@ def _predict_frame(
         "confidence": round(float(prediction.confidence.mean()), 4),
         "skipped": False,
     }
+
+
+def _skipped(name: str, without: list[str]) -> dict[str, Any]:
+    return {"name": name, "used": [], "without": without, "confidence": None, "skipped": True}
 
 
 def _write_images(
@@ -149,8 +159,9 @@ def _as_json(records: Sequence[dict[str, Any]], classes: Sequence[LabelClass]) -
 def _as_csv(records: Sequence[dict[str, Any]]) -> str:
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["name", "used", "without", "confidence"])
+    rows.writerow(["name", "used", "without", "confidence", "error"])
     for record in records:
         confidence = "" if record["skipped"] else record["confidence"]
-        rows.writerow([record["name"], "+".join(record["used"]), "+".join(record["without"]), confidence])
+        names = ("+".join(record[key]) for key in ("used", "without"))
+        rows.writerow([record["name"], *names, confidence, record.get("error", "")])
     return text.getvalue()

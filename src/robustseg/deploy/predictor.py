@@ -14,9 +14,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Shaped, UInt8
 from torch import Tensor
 
-from robustseg.data.resizing import resized_frame
+from robustseg.data.resizing import padded, resized_frame
 from robustseg.modalities import Modality, normalise
-from robustseg.models.mit import SMALLEST
 from robustseg.models.segmenter import Segmenter
 
 
@@ -79,8 +78,7 @@ class Predictor:
             images = resized_frame(images, size, self.modalities)  # M 3 h w
         inputs = normalise(images.to(device), self.modalities)
         h, w = inputs.shape[-2:]
-        inputs = F.pad(inputs, (0, max(0, SMALLEST - w), 0, max(0, SMALLEST - h)), mode="replicate")
-        logits = self.model(inputs[None], present[None].to(device)).logits[..., :h, :w]  # 1 K h w
+        logits = self.model(padded(inputs)[None], present[None].to(device)).logits[..., :h, :w]  # 1 K h w
         if (h, w) != (H, W):
             logits = F.interpolate(logits, size=(H, W), mode="bilinear", align_corners=False)
         confidence, labels = logits[0].float().softmax(dim=0).max(dim=0)

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustseg.labels import LabelClass
+from robustseg.labels import LabelClass, number_name
 from robustseg.modalities import IMAGENET_MEAN, IMAGENET_STD, Modality
 from robustseg.models.card import ModelCard
 from robustseg.models.weights import check_shapes, check_tensors, save_model, structure
@@ -210,19 +210,10 @@ def _modality(name: str) -> Modality:
     return Modality(name, mean=(0.0, 0.0, 0.0), std=(255.0, 255.0, 255.0))
 
 
-def class_names(classes: Sequence[LabelClass]) -> tuple[str, ...]:
-    """The classes' names, empty where a class only has the number that `convert` gives."""
-    return tuple("" if entry.name == _number_name(place) else entry.name for place, entry in enumerate(classes))
-
-
-def _number_name(place: int) -> str:
-    return f"class {place}"
-
-
 def _numbered_classes(count: int) -> tuple[LabelClass, ...]:
     """Classes without names of their own, in colors that differ."""
     hues = (colorsys.hsv_to_rgb(place * 0.618 % 1, 0.65, 0.95) for place in range(count))
     return tuple(
-        LabelClass(_number_name(place), (round(255 * r), round(255 * g), round(255 * b)))
+        LabelClass(number_name(place), (round(255 * r), round(255 * g), round(255 * b)))
         for place, (r, g, b) in enumerate(hues)
     )

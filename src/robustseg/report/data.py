@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from robustseg.data.check import CheckReport
-from robustseg.data.stats import Statistics
+from robustseg.data.stats import Moments, Statistics, with_moments
 from robustseg.labels import LabelClass
-from robustseg.modalities import Modality
+from robustseg.modalities import Modality, Triple
 from robustseg.report.tables import Grid
 
 
@@ -21,13 +21,14 @@ def check_lines(report: CheckReport) -> list[str]:
 
 
 def modality_table(statistics: Statistics, modalities: Sequence[Modality]) -> Grid:
-    """Mean and standard deviation of each modality's channels, ready to be copied into a recipe."""
-    moments = statistics.moments
+    """Mean and std of each modality's channels as training would use them, ready to be copied into a recipe."""
+    frames = statistics.moments.frames.tolist()
     rows = tuple(
-        (modality.name, int(frames), _triple(mean.tolist()), _triple(std.tolist()))
-        for modality, frames, mean, std in zip(modalities, moments.frames, moments.mean, moments.std, strict=True)
+        (modality.name, frames[place], *_normalisation(modality, statistics.moments, place))
+        for place, modality in enumerate(modalities)
     )
-    return Grid("modalities", ("modality", "frames", "mean", "std"), rows, caption="In each modality's unit.")
+    caption = "In each modality's unit; blank where it is absent or empty in every frame."
+    return Grid("modalities", ("modality", "frames", "mean", "std"), rows, caption=caption)
 
 
 def class_table(statistics: Statistics, classes: Sequence[LabelClass]) -> Grid:
@@ -41,5 +42,13 @@ def class_table(statistics: Statistics, classes: Sequence[LabelClass]) -> Grid:
     return Grid("classes", ("class", "pixels", "percent", "frames"), rows, caption=caption)
 
 
-def _triple(values: Sequence[float]) -> str:
-    return "[" + ", ".join(f"{value:.3f}" for value in values) + "]"
+def _normalisation(modality: Modality, moments: Moments, place: int) -> tuple[str | None, str | None]:
+    try:
+        used = with_moments(modality, moments, place)
+    except ValueError:
+        return None, None
+    return _text(used.mean), _text(used.std)
+
+
+def _text(values: Triple | None) -> str:
+    return "[" + ", ".join(f"{value:.6g}" for value in values or ()) + "]"

@@ -1,4 +1,4 @@
-"""Tables of evaluations, first as plain grids of text and numbers, then for terminals, Markdown and spreadsheets.
+"""Tables of evaluations, first as plain grids of text and numbers, then for terminals and Markdown.
 
 All scores are mIoU or IoU in percent. Shapes: S subsets, K classes.
 """
@@ -174,18 +174,12 @@ def markdown(grid: Grid, decimals: int = 2) -> str:
     return "\n".join(lines) + "\n" + (f"\n{grid.caption}\n" if grid.caption else "")
 
 
-def separated(grid: Grid, decimals: int = 4, separator: str = ",") -> str:
-    """As CSV text: plain numbers, the summary's rows last."""
-    plain = [grid.head, *(_texts(row, grid, decimals, "{:.{}f}") for row in grid.rows + grid.summary)]
-    return "".join(separator.join(_quoted(text, separator) for text in row) + "\n" for row in plain)
-
-
 def _numeric(grid: Grid, place: int) -> bool:
     return any(isinstance(row[place], int | float) for row in grid.rows)
 
 
-def _texts(row: tuple[Cell, ...], grid: Grid, decimals: int, signed: str = "{:+.{}f}") -> list[str]:
-    return [_text(cell, decimals, signed if place in grid.signed else "{:.{}f}") for place, cell in enumerate(row)]
+def _texts(row: tuple[Cell, ...], grid: Grid, decimals: int) -> list[str]:
+    return [_text(cell, decimals, "{:+.{}f}" if place in grid.signed else "{:.{}f}") for place, cell in enumerate(row)]
 
 
 def _text(cell: Cell, decimals: int, form: str) -> str:
@@ -203,11 +197,6 @@ def _styled(row: tuple[Cell, ...], grid: Grid, decimals: int) -> list[Text]:
     for place in grid.signed:
         texts[place].stylize("green" if texts[place].plain.startswith("+") else "red")
     return texts
-
-
-def _quoted(text: str, separator: str) -> str:
-    special = separator in text or '"' in text or "\n" in text
-    return '"' + text.replace('"', '""') + '"' if special else text
 
 
 def _title(evaluation: Evaluation) -> str:

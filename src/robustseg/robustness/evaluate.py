@@ -1,4 +1,4 @@
-"""Every subset of sensors from one encoding per modality and frame.
+"""Every subset of modalities from one encoding per modality and frame.
 
 Shapes: B batch, F frames, S subsets, M modalities, K classes, H W size; counts end in TP, FP, FN.
 """
@@ -12,11 +12,14 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from robustseg.build import find_device
+from robustseg.data.resizing import padded
 from robustseg.data.sample import Batch, Frames, Sample, collate
 from robustseg.failures import evaluation_subsets
+from robustseg.labels import class_names
 from robustseg.metrics import count
 from robustseg.modalities import Modality, normalise
-from robustseg.models.released import class_names
+from robustseg.models.released import ORIGIN
 from robustseg.models.segmenter import Segmenter
 from robustseg.robustness.evaluation import Evaluation
 
@@ -46,18 +49,19 @@ def evaluate(
         protocol: "emm": entire modalities are missing.
         subsets: "auto" = all of up to 6 modalities, above that singles, leave-one-out and full.
         batch_size: Frames encoded at a time.
-        device: Where to compute; None = where the model is.
+        device: Where to compute; "auto" = a GPU if there is one, None = where the model is.
         progress: Called with (done, all) after every batch.
         split: What the frames are, for tables.
 
     Raises:
-        ValueError: The frames are not of the model's modalities and classes, or no pixel is labelled.
+        ValueError: The frames are not of the model's modalities and classes, no pixel is labelled, or there
+            is no such device.
     """
     if protocol != "emm":
         raise ValueError(f"protocol must be emm, got {protocol!r}")
     check_frames(model, frames)
     rows = evaluation_subsets(len(frames.modalities), subsets)
-    where = torch.device(device) if device is not None else next(model.parameters()).device
+    where = find_device(device) if device is not None else next(model.parameters()).device
     training = model.training
     model.to(where).eval()
     counts, scored, names, tags = [], [], [], []
@@ -98,17 +102,19 @@ def count_subsets(
     Args:
         model: With `encode_batch`, `fuse` and `decode`.
         batch: For its labels and what it has.
-        images: The batch's images, normalised, where the model is.
+        images: The batch's images, normalised, where the model is; small ones are padded as in prediction.
         subsets: Of its modalities; a sample that has nothing of one counts 0 there.
     """
     available, labels = batch.present.to(images.device), batch.labels.to(images.device)
+    height, width = labels.shape[1:]
+    images = padded(images)
     encoded = model.encode_batch(images, available)
     counts = []
     for subset in subsets.to(images.device):
         present = available & subset  # B M
         empty = ~present.any(dim=1)  # B; fused from what there is, then not counted
         fused = model.fuse(encoded.maps, encoded.sample, encoded.modality, present | (available & empty[:, None]))
-        logits = model.decode(fused, (labels.shape[1], labels.shape[2]))
+        logits = model.decode(fused, (images.shape[-2], images.shape[-1]))[..., :height, :width]
         predictions = logits.max(dim=1).indices  # on CPUs several times as fast as argmax
         counts.append(count(predictions, labels, logits.shape[1]) * ~empty[:, None, None])
     return torch.stack(counts, dim=1)
@@ -131,15 +137,20 @@ def batches(frames: Frames, batch_size: int) -> Iterator[Batch]:
 
 
 def check_frames(model: Segmenter, frames: Frames) -> None:
-    """Raises ValueError unless the frames have the model's modalities and classes, in its order.
+    """Raises ValueError unless the frames have the model's modalities, read in its way, and classes, in its order.
 
-    Names of classes are compared where both sides have real ones: converted checkpoints know only numbers.
+    Converted checkpoints do not know how their modalities were read, and of classes only numbers: what they do not know
+    is not compared.
     """
     if len(frames) == 0:
         raise ValueError("there is no frame to look at")
     known, got = _names(model.card.modalities), _names(frames.modalities)
     if known != got:
         raise ValueError(f"the model's modalities are {', '.join(known)}, the data's {', '.join(got)}")
+    converted = model.card.origin == ORIGIN and not model.card.labels
+    if not converted:
+        for trained, given in zip(model.card.modalities, frames.modalities, strict=True):
+            _check_reading(trained, given)
     if len(model.card.classes) != len(frames.classes):
         raise ValueError(f"the model has {len(model.card.classes)} classes, the data {len(frames.classes)}")
     ours, theirs = class_names(model.card.classes), class_names(frames.classes)
@@ -150,6 +161,21 @@ def check_frames(model: Segmenter, frames: Frames) -> None:
             f"class {place} is {a!r} to the model and {b!r} in the data, one of {len(differ)} that differ: "
             "give the classes in the model's order and by its names"
         )
+
+
+def _check_reading(trained: Modality, given: Modality) -> None:
+    """Raises ValueError unless both turn the same files into the same three channels."""
+    for key in ("scale", "offset", "channels"):
+        ours, theirs = getattr(trained, key), getattr(given, key)
+        if ours != theirs:
+            raise ValueError(
+                f"the model reads modality {given.name!r} with {key} {_shown(ours)}, the data with {_shown(theirs)}: "
+                "describe the sensor as in the model's training"
+            )
+
+
+def _shown(value: float | tuple[str, ...]) -> str:
+    return f"[{', '.join(value)}]" if isinstance(value, tuple) else str(value)
 
 
 def _names(modalities: tuple[Modality, ...]) -> list[str]:

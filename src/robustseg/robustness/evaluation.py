@@ -45,11 +45,11 @@ class Evaluation:
         frames: Names of the frames.
         tags: Of each frame: weather, time of day, failure case.
         modalities: Names, in the order of the subsets' columns.
-        sensors: For each modality the device that feeds it and fails as a whole.
+        sensors: For each modality the device that feeds it.
         classes: Names.
         model: What tables call the model.
         split: Where the frames are from.
-        protocol: How sensors failed.
+        protocol: How modalities failed.
         absence: "remove" or "zero": what the model does with absent modalities.
         note: What a reader must know, such as that the model was selected on this very split.
     """

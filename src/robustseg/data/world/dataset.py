@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
-import numpy as np
 import torch
 
 from robustseg.data.sample import Sample
@@ -159,9 +158,3 @@ class WorldFrames:
 def _render(job: tuple[int, int, float, tuple[int, int]]) -> Shot:
     seed, scene, time, size = job
     return shoot(scene_of(seed, scene), time, size)
-
-
-def measured_statistics(frames: WorldFrames) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation "M 3" of the stored counts."""
-    images = np.stack([frames[index].images.numpy() for index in range(len(frames))])  # N M 3 H W
-    return images.mean((0, 3, 4), dtype=np.float64), images.std((0, 3, 4), dtype=np.float64)

@@ -8,20 +8,25 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from robustseg.data.patterns import fill
 from robustseg.data.sample import Sample
 from robustseg.data.world.dataset import Progress, WorldFrames
 from robustseg.data.world.sheet import contact_sheet
 from robustseg.files import write_text
+from robustseg.recipe import Data, World
 
 UNITS = """\
-# The built-in world as plain files: {modality}/{split}/{name}.png, 8-bit colour, and labels/{split}/{name}.png.
+# The built-in world as plain files, 8-bit colour: a frame's path tells its sequence, its time in milliseconds and its
+# condition, so that whole sequences are held out and tables tell conditions apart.
 #   rgb    red, green, blue of a camera with fixed exposure
 #   depth  stereo: 1000 / metres; 60 * log2(metres / 2 + 1) - 20; 40 + 32 * height over a level road in m; 0 = no match
 #   event  50 counts per event of the last 50 ms: brighter, darker, both within 5x5 pixels
 #   lidar  4 * range in metres; 255 * sqrt(reflectivity); 40 + 32 * height over a level road in metres; 0 = no return
 #   labels train ids of the classes below
-# A frame's condition stands in conditions.csv.
 """
+
+PATTERN = "{split}/{sequence}_{time}_{condition}.png"
+"""Of every file below its modality's folder; the condition comes last, as its name may hold a `_`."""
 
 
 def make_world(
@@ -37,28 +42,29 @@ def make_world(
 
     Raises:
         FileExistsError: `out` holds something already.
+        ValueError: No recipe could ask for so few frames, or for this size.
     """
+    Data(size=size, world=World(train, val, seed))  # refuses what it refuses in a recipe
     if out.exists() and any(out.iterdir()):
         raise FileExistsError(f"{out} is not empty: name a new folder")
-    rows = ["split,name,condition,sequence,time"]
     for split, count in (("train", train), ("val", val)):
         frames = WorldFrames(split, count, seed, size)
         for index in range(count):
             sample = frames[index]
             _write_frame(out, split, sample, [modality.name for modality in frames.modalities])
-            rows.append(f"{split},{sample.name},{sample.tags['condition']},{sample.sequence},{sample.time}")
             if progress is not None:
                 progress(index + 1 + (train if split == "val" else 0), train + val)
-    write_text(out / "conditions.csv", "\n".join(rows) + "\n")
     write_text(out / "recipe.yaml", recipe_text(out, size))
     contact_sheet(out / "contact_sheet.png", seed=seed)
 
 
 def _write_frame(out: Path, split: str, sample: Sample, names: Sequence[str]) -> None:
+    words = {"split": split, "sequence": sample.sequence, "condition": sample.tags["condition"]}
+    path = fill(PATTERN, words | {"time": f"{round(1000 * sample.time):06d}"})
     images = sample.images.permute(0, 2, 3, 1).numpy().astype(np.uint8)  # M H W 3
     for name, image in zip(names, images, strict=True):
-        _write_png(out / name / split / f"{sample.name}.png", np.ascontiguousarray(image[..., ::-1]))
-    _write_png(out / "labels" / split / f"{sample.name}.png", sample.labels.numpy().astype(np.uint8))
+        _write_png(out / name / path, np.ascontiguousarray(image[..., ::-1]))
+    _write_png(out / "labels" / path, sample.labels.numpy().astype(np.uint8))
 
 
 def _write_png(path: Path, image: np.ndarray) -> None:
@@ -75,12 +81,13 @@ def recipe_text(root: Path, size: tuple[int, int]) -> str:
     for modality in frames.modalities:
         lines += [
             f"    - name: {modality.name}",
+            f'      files: {{{modality.name}: "{{modality}}/{PATTERN}"}}',
             f"      mean: {list(modality.mean or ())}",
             f"      std: {list(modality.std or ())}",
             f"      resample: {modality.resample}",
             f"      photometric: {str(modality.photometric).lower()}",
         ]
-    lines.append("  classes:")
+    lines += [f'  labels: "labels/{PATTERN}"', "  classes:"]
     for place, entry in enumerate(frames.classes):
         lines.append(f"    - {{name: {entry.name}, color: {list(entry.color)}, ids: [{place}]}}")
     return "\n".join(lines) + "\n"
