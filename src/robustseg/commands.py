@@ -123,8 +123,13 @@ def predict(
     frames = prediction_frames(segmenter.card, folder, split)
     with progress_bar(f"segmenting {folder}") as report:
         records = predict_folder(segmenter, frames, out, only=_names(only), without=_names(without), progress=report)
-    lacking = sum(bool(record["without"]) for record in records)
-    console.print(f"{len(records)} frames: {out}" + (f"; {lacking} of them without some sensor" if lacking else ""))
+    done = [record for record in records if not record["skipped"]]
+    lacking = sum(bool(record["without"]) for record in done)
+    console.print(
+        f"{len(done)} of {len(records)} frames segmented: {out}"
+        + (f"; {lacking} of them without some sensor" if lacking else "")
+        + (f"; {len(records) - len(done)} skipped, see predictions.csv" if len(done) < len(records) else "")
+    )
     unread = [record for record in records if "error" in record]
     if unread:
         first = f"{unread[0]['name']}: {unread[0]['error']}"

@@ -135,3 +135,20 @@ def test_id_maps_have_the_frames_size_whatever_the_network_looks_at(toy_model, t
     for kind in ("labels", "overlay", "confidence"):
         sizes = [Image.open(tmp_path / kind / "drive" / f"000{place}.png").size for place in (0, 1)]
         assert sizes == [(48, 32), (33, 40)]
+
+
+def test_a_data_folder_is_not_written_over(toy_model, toy_frames, tmp_path) -> None:
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "0001.png").write_text("precious")
+    with pytest.raises(ValueError, match="holds files that are no predictions"):
+        predict_folder(toy_model, toy_frames(), tmp_path)
+    assert (tmp_path / "labels" / "0001.png").read_text() == "precious"
+
+
+def test_a_second_run_leaves_no_picture_of_what_it_skips(toy_model, toy_frames, tmp_path) -> None:
+    predict_folder(toy_model, toy_frames(), tmp_path)
+    assert (tmp_path / "labels" / "drive" / "0004.png").exists()
+    records = predict_folder(toy_model, toy_frames(), tmp_path, without=["lidar"])
+    assert records[4]["skipped"]
+    assert len(list(tmp_path.rglob("0004.png"))) == 0
+    assert len(list(tmp_path.rglob("0003.png"))) == 3

@@ -26,6 +26,9 @@ from robustseg.robustness.evaluate import check_frames
 
 Progress = Callable[[int, int], None]
 
+LIST_FILE = "predictions.json"
+KINDS = ("labels", "overlay", "confidence")
+
 
 def predict_folder(
     model: Segmenter,
@@ -54,21 +57,22 @@ def predict_folder(
         progress: Called with (done, all) after every frame.
 
     Raises:
-        ValueError: A name is unknown, or no modality is left for any frame.
+        ValueError: A name is unknown, no modality is left for any frame, or `out` holds files of something else.
         OSError: A file could not be written; the message names it and how far it got.
     """
     check_frames(model, frames)
+    _check_own(out)
     dropped = dropped_places(frames.modalities, only, without)
     predictor, records = Predictor(model), []
     try:
+        _write_lists(out, records, frames.classes)  # from now on the folder is one of results
         try:
             for done in range(len(frames)):
                 records.append(_predict_frame(predictor, frames, done, out, dropped, size))
                 if progress:
                     progress(done + 1, len(frames))
         finally:
-            write_text(out / "predictions.json", _as_json(records, frames.classes))
-            write_text(out / "predictions.csv", _as_csv(records))
+            _write_lists(out, records, frames.classes)
     except OSError as error:
         reason = error.strerror or str(error)
         raise OSError(error.errno, f"{reason}; {len(records)} of {len(frames)} frames are done in {out}") from error
@@ -90,6 +94,12 @@ def dropped_places(
     return tuple(place for place in range(len(modalities)) if place not in kept)
 
 
+def _check_own(out: Path) -> None:
+    """Results go to a new folder or to one of results: a data folder's labels/ would be written over."""
+    if out.exists() and not (out / LIST_FILE).exists() and any(out.iterdir()):
+        raise ValueError(f"{out} holds files that are no predictions: give --out a folder of its own")
+
+
 def _predict_frame(
     predictor: Predictor,
     frames: Frames,
@@ -101,10 +111,10 @@ def _predict_frame(
     try:
         sample = frames[index]
     except FrameError as error:
-        return _skipped(error.name, []) | {"error": str(error)}
+        return _skipped(error.name, [], out) | {"error": str(error)}
     present = drop(sample.present, dropped)
     if not present.any():
-        return _skipped(sample.name, [modality.name for modality in predictor.modalities])
+        return _skipped(sample.name, [modality.name for modality in predictor.modalities], out)
     prediction = predictor.predict(sample.images, present, size=size)
     _write_images(prediction, sample, present, out, predictor.modalities, frames.classes)
     return {
@@ -116,7 +126,10 @@ def _predict_frame(
     }
 
 
-def _skipped(name: str, without: list[str]) -> dict[str, Any]:
+def _skipped(name: str, without: list[str], out: Path) -> dict[str, Any]:
+    """A frame without a prediction; what an earlier command wrote for it goes."""
+    for kind in KINDS:
+        below(out / kind, f"{name}.png").unlink(missing_ok=True)
     return {"name": name, "used": [], "without": without, "confidence": None, "skipped": True}
 
 
@@ -130,12 +143,12 @@ def _write_images(
 ) -> None:
     place = leading(present.tolist(), modalities)
     image = display_image(sample.images[place], modalities[place])
-    pictures = {
-        "labels": file_ids(classes)[prediction.labels],
-        "overlay": overlay(image, prediction.labels, classes),
-        "confidence": (255 * prediction.confidence).round().astype(np.uint8),
-    }
-    for kind, pixels in pictures.items():
+    pictures = (
+        file_ids(classes)[prediction.labels],
+        overlay(image, prediction.labels, classes),
+        (255 * prediction.confidence).round().astype(np.uint8),
+    )
+    for kind, pixels in zip(KINDS, pictures, strict=True):
         path = below(out / kind, f"{sample.name}.png")
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(path)
@@ -145,6 +158,11 @@ def file_ids(classes: Sequence[LabelClass]) -> UInt8[np.ndarray, " K"] | UInt16[
     """Of each train id the id that label files use for it, the first if there are several."""
     ids = [entry.ids[0] if entry.ids else place for place, entry in enumerate(classes)]
     return np.array(ids, np.uint8 if max(ids) < 256 else np.uint16)
+
+
+def _write_lists(out: Path, records: Sequence[dict[str, Any]], classes: Sequence[LabelClass]) -> None:
+    write_text(out / LIST_FILE, _as_json(records, classes))
+    write_text(out / "predictions.csv", _as_csv(records))
 
 
 def _as_json(records: Sequence[dict[str, Any]], classes: Sequence[LabelClass]) -> str:
