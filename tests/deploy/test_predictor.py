@@ -75,6 +75,14 @@ def test_absent_slots_are_never_read(toy_model) -> None:
     )
 
 
+def test_none_is_a_sensor_that_is_not_there(toy_model) -> None:
+    predictor = Predictor(toy_model)
+    alone = predictor({"rgb": RGB})
+    np.testing.assert_array_equal(predictor({"rgb": RGB, "depth": None}).confidence, alone.confidence)
+    with pytest.raises(ValueError, match="no image was given"):
+        predictor({"rgb": None})
+
+
 def with_nan() -> np.ndarray:
     image = DEPTH.copy()
     image[3, 4:6] = np.nan

@@ -49,15 +49,16 @@ class Predictor:
 
     def __call__(
         self,
-        images: Mapping[str, Shaped[np.ndarray, ...] | Shaped[Tensor, ...]],
+        images: Mapping[str, Shaped[np.ndarray, ...] | Shaped[Tensor, ...] | None],
         *,
         size: tuple[int, int] | None = None,
     ) -> Prediction:
         """Labels every pixel from the modalities that are given.
 
         Args:
-            images: Any non-empty choice of the model's modalities, "H W 3", or "H W" for three equal channels, in each
-                modality's own unit (8-bit counts, metres, ...), all of one size and registered.
+            images: Any non-empty choice of the model's modalities, None standing for one that is not there; "H W 3", or
+                "H W" for three equal channels, in each modality's own unit (8-bit counts, metres, ...), all of one
+                size and registered.
             size: Height and width at which the network looks; None = what training frames were resized to, else
                 the images' own. Labels have the images' size in any case.
 
@@ -92,7 +93,7 @@ class Predictor:
 
 
 def stack_images(
-    images: Mapping[str, Shaped[np.ndarray, ...] | Shaped[Tensor, ...]], modalities: tuple[Modality, ...]
+    images: Mapping[str, Shaped[np.ndarray, ...] | Shaped[Tensor, ...] | None], modalities: tuple[Modality, ...]
 ) -> tuple[Float[Tensor, "M 3 H W"], Bool[Tensor, " M"]]:
     """Named images as a `Sample` holds them: stacked in the model's order, 0 where absent, and which are present.
 
@@ -101,6 +102,7 @@ def stack_images(
     """
     known = [modality.name for modality in modalities]
     unknown = [name for name in images if name not in known]
+    images = {name: image for name, image in images.items() if image is not None}
     if unknown:
         raise ValueError(f"this model knows no {', '.join(map(repr, unknown))}; its modalities are {', '.join(known)}")
     if not images:
