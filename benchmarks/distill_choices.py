@@ -34,6 +34,7 @@ STUDENTS = {
     "dropout only": NOTHING,
     "KL 10": KD,
     "KL 10 + hpdm 5 + rrm 5": replace(HPDM, rrm=5),
+    "KL 10 + hpdm 5 + rrm 1": replace(HPDM, rrm=1),
     "KL 10 + hpdm 5": HPDM,
     "KL 10 + rrm 5": replace(KD, rrm=5),
     "KL 10 + hpdm 5, same modality": replace(HPDM, hybrid=False),

@@ -188,6 +188,8 @@ def check_data(recipe: Recipe) -> None:
 
     if recipe.data.kind != "folders":
         raise ValueError("the built-in world is made, not read: there are no files to check")
+    if not recipe.data.root:
+        raise ValueError("say where the data are: --data.root FOLDER")
 
     bad = 0
     for split in dict.fromkeys((recipe.data.train, recipe.data.val)):

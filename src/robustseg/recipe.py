@@ -208,7 +208,7 @@ class Distill:
     hpdm_temperature: float = 1.0
     hpdm_printed_order: bool = False
     hybrid: bool = True
-    rrm: float = 5.0
+    rrm: float = 1.0
     rrm_form: Literal["ours", "released"] = "ours"
     ohem_threshold: float = 0.7
     ohem_min_kept: float = 1 / 16

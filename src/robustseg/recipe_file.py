@@ -55,7 +55,7 @@ def read_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
 def _read_yaml(path: Path) -> Any:
     """What a YAML file of plain values holds: no tags, no aliases, at most 1 MiB and 32 levels deep."""
     if not path.is_file():
-        raise FileNotFoundError(f"there is no recipe {path}; the built-in ones lie in recipes/")
+        raise FileNotFoundError(f"there is no recipe {path.absolute()}; recipes/ in the repository has some to copy")
     if path.stat().st_size > MAX_BYTES:
         raise ValueError(f"larger than {MAX_BYTES} bytes, this is no recipe")
     try:

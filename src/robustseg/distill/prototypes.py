@@ -37,8 +37,8 @@ class Matching:
         temperature: Prototypes are divided by it before the softmax; the KL is multiplied by its square, which
             keeps the gradient's size.
 
-    On the built-in world no choice differs from another by more than half a point of mean mIoU, which is less than a
-    seed does (benchmarks/results/distill_choices.md), so the defaults follow the released code and common usage.
+    On the built-in world all these choices lie within 0.25 points of mean mIoU, which is what another seed does
+    (benchmarks/results/distill_choices.md), so the defaults follow the released code and common usage.
     """
 
     axis: Literal["class", "channel"] = "class"
