@@ -28,6 +28,20 @@ def test_a_written_recipe_reads_back_to_itself(tmp_path):
     assert read_recipe(tmp_path / "r.yaml") == FULL
 
 
+@pytest.mark.parametrize("name", ["1e3", "7e10", "1.5", "12", "2026-11-22", "yes", "0x1f"])
+def test_names_that_look_like_something_else(tmp_path, name):
+    write_recipe(tmp_path / "r.yaml", dataclasses.replace(FULL, name=name))
+    assert read_recipe(tmp_path / "r.yaml").name == name
+
+
+def test_a_flag_cannot_name_another_file(tmp_path):
+    (tmp_path / "other.yaml").write_text("class_path: this.Zen\n")
+    write_recipe(tmp_path / "r.yaml", FULL)
+    for flag in ("--data", "--data.world", "--teacher"):
+        with pytest.raises(ValueError, match="takes no value of its own"):
+            read_recipe(tmp_path / "r.yaml", [flag, str(tmp_path / "other.yaml")])
+
+
 def test_missing_keys_are_the_defaults(tmp_path):
     (tmp_path / "r.yaml").write_text("name: short\n")
     assert read_recipe(tmp_path / "r.yaml") == Recipe(name="short")
@@ -76,7 +90,12 @@ def test_flags_override_the_file(tmp_path):
         ("data: {size: [8, 64]}", "size"),
         ("name: ../elsewhere", "name"),
         ("a: &x 1\nb: *x", "aliases"),
-        ("!!python/object/apply:os.system ['ls']", "not valid YAML"),
+        ("!!python/object/apply:os.system ['ls']", "tags"),
+        ("seed: !!int '5'", "tags"),
+        ("seed: 010", "seed must be int"),
+        ("teacher: {epochs: 1:30}", "teacher.epochs must be int"),
+        ("teacher: {<<: {epochs: 3}}", "<<"),
+        ("data: {modalities: [{name: a, files: {1: x}}]}", "mapping of names"),
         ("[1, 2", "not valid YAML"),
         ("- 1", "mapping"),
         ("a: " + "[" * 900 + "]" * 900, "nested more than 32 deep"),

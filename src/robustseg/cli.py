@@ -14,7 +14,7 @@ from rich.text import Text
 
 from robustseg import commands
 from robustseg.recipe import Recipe
-from robustseg.recipe_file import add_recipe_arguments, read_recipe, to_recipe
+from robustseg.recipe_file import add_recipe_arguments, read_recipe, refuse_groups, to_recipe
 from robustseg.version import __version__
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -92,6 +92,7 @@ def run(function: Callable[..., None], name: str, arguments: list[str]) -> None:
     if arguments and arguments[0].startswith("-") and arguments[0] not in ("-h", "--help"):
         raise ValueError(f"robustseg {name} RECIPE ...: the recipe comes first, then the flags")
     path = arguments[0] if arguments and not arguments[0].startswith("-") else None
+    refuse_groups(arguments)
     add_recipe_arguments(parser, read_recipe(path) if path else Recipe())
     values = parser.instantiate(parser.parse_args(arguments))
     function(recipe=to_recipe(values), **{key: values[key] for key in own})

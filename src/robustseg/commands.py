@@ -33,7 +33,7 @@ def train(recipe: Recipe, *, teacher_only: bool = False, restart: bool = False) 
     Args:
         recipe: What to do.
         teacher_only: Stop after the teacher; other recipes can then learn from it, by `distill.teacher`.
-        restart: Throw away what the run's folder holds and start over.
+        restart: Throw away the teacher and the student that the run's folder holds, and start over.
     """
     from robustseg.training.run import train as train_both
     from robustseg.training.run import train_teacher
@@ -72,6 +72,7 @@ def evaluate(
         batch_size: Frames encoded at a time.
         device: Where to compute: cpu, cuda, cuda:1; auto = a GPU if there is one.
     """
+    from robustseg.models.card import read_card
     from robustseg.report import tables
     from robustseg.scoring import evaluate_folder, evaluation_frames
 
@@ -80,7 +81,8 @@ def evaluate(
     targets = {folder: folder / "evaluation" / split for folder in [*([against] if against else []), model]}
     if out:
         targets = {folder: out if folder == model else out / "against" for folder in targets}
-    for target in targets.values():
+    for folder, target in targets.items():
+        read_card(folder)  # a folder for results in a place that is misspelt helps nobody
         make_writable(target)
     for folder, target in targets.items():
         result = evaluate_folder(folder, frames, split=split, subsets=subsets, batch_size=batch_size, device=device)

@@ -28,6 +28,15 @@ def add_recipe_arguments(parser: ArgumentParser, recipe: Recipe) -> list[str]:
     return added
 
 
+def refuse_groups(words: Sequence[str]) -> None:
+    """Raises ValueError for `--data FILE` and the like: such a file would be read less strictly than a recipe."""
+    groups = set(_groups(Recipe()))
+    for word in words:
+        name = word.partition("=")[0].removeprefix("--")
+        if word.startswith("--") and name in groups:
+            raise ValueError(f"--{name} takes no value of its own: give its keys, as in --{name}.KEY VALUE")
+
+
 def to_recipe(values: Any) -> Recipe:
     """The recipe among a parser's instantiated values."""
     return Recipe(**{entry.name: values[entry.name] for entry in dataclasses.fields(Recipe)})
@@ -45,6 +54,7 @@ def read_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
     path = Path(path)
     try:
         recipe = from_plain(_read_yaml(path), Recipe)
+        refuse_groups(overrides)
         parser = ArgumentParser(prog=str(path), exit_on_error=False)
         add_recipe_arguments(parser, recipe)
         return to_recipe(parser.instantiate(parser.parse_args(list(overrides)))) if overrides else recipe
@@ -70,10 +80,12 @@ def _read_yaml(path: Path) -> Any:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.2's idea of numbers, in which 1e-3 is one; dates stay text, and a key that stands twice is an error."""
+    """YAML 1.2's idea of numbers, in which 1e-3 is one and 1:30 is not; dates are text, no key stands twice."""
 
     yaml_implicit_resolvers: ClassVar = {
-        first: [(tag, pattern) for tag, pattern in known if not tag.endswith((":float", ":timestamp"))]
+        first: [
+            (tag, pattern) for tag, pattern in known if not tag.endswith((":float", ":int", ":timestamp", ":merge"))
+        ]
         for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
@@ -84,13 +96,20 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+class _Dumper(yaml.SafeDumper):
+    """Quotes texts that either idea of numbers and dates would take for one."""
+
+
+_INT = re.compile(r"[-+]?(0|[1-9][0-9]*)$")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$")
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+.0123456789"))
+for _kind in (_Loader, _Dumper):
+    _kind.add_implicit_resolver("tag:yaml.org,2002:int", _INT, list("-+0123456789"))
+    _kind.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+.0123456789"))
 
 
 def write_recipe(path: Path, recipe: Recipe) -> None:
     """Writes every key of `recipe`, defaults included, so that the file reads back to the same recipe."""
-    write_text(path, yaml.safe_dump(plain(recipe), sort_keys=False, width=120))
+    write_text(path, yaml.dump(plain(recipe), Dumper=_Dumper, sort_keys=False, width=120))
 
 
 def plain(value: Any) -> Any:
@@ -128,12 +147,23 @@ def _flat(values: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield f"{prefix}{entry.name}", plain(value)
 
 
+def _groups(values: Any, prefix: str = "") -> Iterator[str]:
+    """Dotted names of the nested dataclasses."""
+    for entry in dataclasses.fields(values):
+        value = getattr(values, entry.name)
+        if dataclasses.is_dataclass(value):
+            yield f"{prefix}{entry.name}"
+            yield from _groups(value, f"{prefix}{entry.name}.")
+
+
 def _check_events(text: str) -> None:
     """Looks at the YAML piece by piece, before anything is built from it."""
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent):
             raise ValueError("YAML aliases (*name) are not accepted")
+        if getattr(event, "tag", None):
+            raise ValueError(f"YAML tags ({event.tag}) are not accepted")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
             raise ValueError(f"nested more than {MAX_DEPTH} deep, this is no recipe")

@@ -69,7 +69,9 @@ def from_plain(value: Any, kind: Any, where: str = "") -> Any:
         case origin if origin is tuple:
             return _tuple(value, arguments, where)
         case origin if origin is dict:
-            _accept(value, isinstance(value, dict), where, "a mapping")
+            _accept(
+                value, isinstance(value, dict) and all(type(key) is str for key in value), where, "a mapping of names"
+            )
             return {key: from_plain(entry, arguments[1], f"{where}.{key}") for key, entry in value.items()}
         case origin if origin is float:
             number = isinstance(value, int | float) and not isinstance(value, bool)

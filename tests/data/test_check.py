@@ -89,8 +89,10 @@ def test_allowed_absence_is_no_problem_unless_no_sensor_is_left(data: Data) -> N
 
 def test_a_modality_without_any_file_is_an_error_even_where_absence_is_allowed(data: Data) -> None:
     wrong = Modality("depth", files={"depth": "depth/{split}/{name}.tif"})
-    report = check_frames(replace(data, missing="allow", modalities=(data.modalities[0], wrong)), "val")
+    wrong = replace(data, missing="allow", modalities=(data.modalities[0], wrong))
+    report = check_frames(replace(wrong, train="val", val="test"), "val")
     assert [(str(problem.path), problem.kind) for problem in report.errors] == [("depth/{split}/{name}.tif", "missing")]
+    assert check_frames(wrong, "val").errors == ()  # what is only scored may lack a sensor
 
 
 def test_masks_of_0_and_255_are_noticed(data: Data) -> None:

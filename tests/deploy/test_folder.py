@@ -140,12 +140,15 @@ def test_id_maps_have_the_frames_size_whatever_the_network_looks_at(toy_model, t
 def test_a_data_folder_is_not_written_over(toy_model, toy_frames, tmp_path) -> None:
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels" / "0001.png").write_text("precious")
-    with pytest.raises(ValueError, match="holds files that are no predictions"):
-        predict_folder(toy_model, toy_frames(), tmp_path)
+    for listed in (None, "{}", "no list"):
+        if listed:
+            (tmp_path / "predictions.json").write_text(listed)
+        with pytest.raises(ValueError, match="holds files that are no predictions"):
+            predict_folder(toy_model, toy_frames(), tmp_path)
     assert (tmp_path / "labels" / "0001.png").read_text() == "precious"
 
 
-def test_a_second_run_leaves_no_picture_of_what_it_skips(toy_model, toy_frames, tmp_path) -> None:
+def test_a_second_run_leaves_no_picture_of_the_first(toy_model, toy_frames, tmp_path) -> None:
     predict_folder(toy_model, toy_frames(), tmp_path)
     assert (tmp_path / "labels" / "drive" / "0004.png").exists()
     records = predict_folder(toy_model, toy_frames(), tmp_path, without=["lidar"])

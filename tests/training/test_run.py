@@ -172,6 +172,25 @@ def test_one_training_at_a_time(recipe, tmp_path):
     assert train(recipe(tmp_path)).is_dir()
 
 
+def test_a_restart_spares_what_the_recipe_starts_from(recipe, tmp_path):
+    folder = train_teacher(recipe(tmp_path))
+    student = train(recipe(tmp_path, distill=Distill(teacher=str(folder))), restart=True)
+    assert (folder / "model.json").exists()
+    with pytest.raises(ValueError, match="--restart would delete"):
+        train(recipe(tmp_path, distill=Distill(student_init=str(student))), restart=True)
+    assert (student / "model.json").exists()
+
+
+def test_another_teachers_normalisation_is_noticed_before_the_folder_is_claimed(recipe, tmp_path):
+    folder = train_teacher(recipe(tmp_path))
+    card = json.loads((folder / "model.json").read_text())
+    card["modalities"][0]["mean"][0] += 1
+    (folder / "model.json").write_text(json.dumps(card))
+    with pytest.raises(ValueError, match="the teacher normalises rgb"):
+        train(recipe(tmp_path, name="other", distill=Distill(teacher=str(folder))))
+    assert not (tmp_path / "other").exists()
+
+
 def test_the_teacher_alone(recipe, tmp_path):
     folder = train_teacher(recipe(tmp_path))
     assert (folder / "model.json").exists()

@@ -42,7 +42,15 @@ class Sequences:
 
 @pytest.mark.parametrize(
     ("lengths", "held_out"),
-    [((90, *[1] * 10), 10), ((50, 50), 10), ((100,), 10), ((30, 15, 55), 15), ((4, 4, 4), 1)],
+    [
+        ((90, *[1] * 10), 10),
+        ((50, 50), 10),
+        ((100,), 10),
+        ((30, 15, 55), 15),
+        ((4, 4, 4), 1),
+        ((1, 50, 50, 50, 50), 21),
+        ((3, 100, 100), 23),
+    ],
 )
 @pytest.mark.parametrize("seed", range(8))
 def test_a_long_sequence_does_not_take_the_training_data(lengths, held_out, seed):

@@ -54,7 +54,7 @@ class CheckReport:
         frames: How many frames it has.
         present: How many of them have each modality.
         sizes: How many of them have each size "HxW", as stored.
-        problems: In the order of the frames.
+        problems: Those of single files in the order of the frames, then those of the whole split.
     """
 
     split: str
@@ -110,16 +110,24 @@ def check_frames(
     present = np.sum([frame.present for frame in frames], axis=0).tolist()
     names = [modality.name for modality in data.modalities]
     found = dict(zip(names, present, strict=True))
-    return CheckReport(split, len(frames), found, dict(counted), (*_without_files(data, found), *problems))
+    if data.missing == "allow":  # else every file that is missing was named
+        problems.extend(_without_files(data, split, found))
+    return CheckReport(split, len(frames), found, dict(counted), tuple(problems))
 
 
-def _without_files(data: Data, present: dict[str, int]) -> Iterator[Problem]:
-    """Modalities that no frame has: a misspelt pattern more likely than a sensor that always failed."""
+def _without_files(data: Data, split: str, present: dict[str, int]) -> Iterator[Problem]:
+    """Modalities that no frame has: a misspelt pattern more likely than a sensor that always failed.
+
+    An error where they should be learnt: their mean and std cannot be measured.
+    """
     for modality in data.modalities:
         if present[modality.name] == 0:
             patterns = ", ".join(modality.patterns.values())
             yield Problem(
-                Path(patterns), "missing", "error", f"no file of {modality.name!r} was found; is the pattern right?"
+                Path(patterns),
+                "missing",
+                "error" if split == data.train else "warning",
+                f"no file of {modality.name!r} was found; is the pattern right?",
             )
 
 

@@ -2,7 +2,7 @@
 
 In `img/{condition}/{split}/{name}_rgb.png`, `{split}` is given, and every other `{word}` stands for a part of one path
 component. A frame is what its words say; paths are composed from the words and never leave the root. Patterns may come
-from others: one component holds few words, text stands between them, and matching a name takes linear time.
+from others: one component holds few words, text stands between them, and matching never goes back over a word.
 """
 
 from __future__ import annotations

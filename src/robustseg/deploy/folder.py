@@ -61,7 +61,7 @@ def predict_folder(
         OSError: A file could not be written; the message names it and how far it got.
     """
     check_frames(model, frames)
-    _check_own(out)
+    _make_room(out)
     dropped = dropped_places(frames.modalities, only, without)
     predictor, records = Predictor(model), []
     try:
@@ -94,10 +94,21 @@ def dropped_places(
     return tuple(place for place in range(len(modalities)) if place not in kept)
 
 
-def _check_own(out: Path) -> None:
-    """Results go to a new folder or to one of results: a data folder's labels/ would be written over."""
-    if out.exists() and not (out / LIST_FILE).exists() and any(out.iterdir()):
-        raise ValueError(f"{out} holds files that are no predictions: give --out a folder of its own")
+def _make_room(out: Path) -> None:
+    """Deletes an earlier command's pictures, and nothing else: a data folder's labels/ would be written over.
+
+    Raises:
+        ValueError: The folder holds something, and no list of predictions that says what.
+    """
+    if not out.exists() or not any(out.iterdir()):
+        return
+    try:
+        names = [str(frame["name"]) for frame in json.loads((out / LIST_FILE).read_text())["frames"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ValueError(f"{out} holds files that are no predictions: give --out a folder of its own") from None
+    for name in names:
+        for kind in KINDS:
+            below(out, f"{kind}/{name}.png").unlink(missing_ok=True)
 
 
 def _predict_frame(
@@ -111,10 +122,10 @@ def _predict_frame(
     try:
         sample = frames[index]
     except FrameError as error:
-        return _skipped(error.name, [], out) | {"error": str(error)}
+        return _skipped(error.name, []) | {"error": str(error)}
     present = drop(sample.present, dropped)
     if not present.any():
-        return _skipped(sample.name, [modality.name for modality in predictor.modalities], out)
+        return _skipped(sample.name, [modality.name for modality in predictor.modalities])
     prediction = predictor.predict(sample.images, present, size=size)
     _write_images(prediction, sample, present, out, predictor.modalities, frames.classes)
     return {
@@ -126,10 +137,7 @@ def _predict_frame(
     }
 
 
-def _skipped(name: str, without: list[str], out: Path) -> dict[str, Any]:
-    """A frame without a prediction; what an earlier command wrote for it goes."""
-    for kind in KINDS:
-        below(out / kind, f"{name}.png").unlink(missing_ok=True)
+def _skipped(name: str, without: list[str]) -> dict[str, Any]:
     return {"name": name, "used": [], "without": without, "confidence": None, "skipped": True}
 
 
@@ -149,7 +157,7 @@ def _write_images(
         (255 * prediction.confidence).round().astype(np.uint8),
     )
     for kind, pixels in zip(KINDS, pictures, strict=True):
-        path = below(out / kind, f"{sample.name}.png")
+        path = below(out, f"{kind}/{sample.name}.png")
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(path)
 

@@ -5,6 +5,7 @@ So a run that stops anywhere goes on with the very batch that it would have seen
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -158,10 +159,13 @@ def _without_traces(loader: Iterable[TrainingBatch]) -> Iterator[TrainingBatch]:
     try:
         yield from loader
     except (ValueError, OSError) as error:
-        last = str(error).strip().splitlines()[-1]
-        if "DataLoader worker" not in str(error):
+        _, traced, told = str(error).partition("Original Traceback")
+        if not traced:
             raise
-        raise ValueError(last.partition(": ")[2] or last) from error
+        said = re.search(
+            r"^[A-Za-z_][\w.]*: (.*)", told, flags=re.MULTILINE | re.DOTALL
+        )  # "package.Error: what is wrong"
+        raise ValueError(said[1].strip() if said else str(error)) from error
 
 
 def _collate(drawn: Sequence[Drawn]) -> TrainingBatch:

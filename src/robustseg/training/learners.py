@@ -9,7 +9,6 @@ import torch
 from robustseg.build import build_model, load
 from robustseg.data.sample import Frames
 from robustseg.distill.objective import Objective
-from robustseg.modalities import Modality
 from robustseg.models.card import RANDOM_ORIGIN, read_card
 from robustseg.models.released import MIT_ORIGIN
 from robustseg.models.segmenter import Segmenter
@@ -56,8 +55,7 @@ def student_step(recipe: Recipe, frames: Frames, device: torch.device) -> Studen
         ValueError: The teacher is for other data, or the student cannot start from the model it should start from.
     """
     known = load(teacher_folder(recipe))
-    check_frames(known, frames)
-    _check_normalisation(known.card.modalities, frames.modalities)
+    _check_teacher(known, frames)
     model = _fresh(recipe, frames)
     if start := start_folder(recipe):
         _copy_weights(known if start == teacher_folder(recipe) else load(start), model, start)
@@ -65,11 +63,13 @@ def student_step(recipe: Recipe, frames: Frames, device: torch.device) -> Studen
 
 
 def check_start(recipe: Recipe, frames: Frames) -> None:
-    """Finds out, before the teacher is trained, whether the student can start from a given model.
+    """Finds out, before anything is trained, whether the student can learn from, and start from, given models.
 
     Raises:
-        ValueError: It is another network.
+        ValueError: A teacher of other data, or another network.
     """
+    if recipe.distill.teacher:
+        _check_teacher(load(teacher_folder(recipe)), frames)
     start = start_folder(recipe)
     if start and (recipe.distill.teacher or recipe.distill.student_init != "teacher"):
         _copy_weights(load(start), _fresh(recipe, frames), start)
@@ -89,9 +89,10 @@ def _fresh(recipe: Recipe, frames: Frames) -> Segmenter:
     )
 
 
-def _check_normalisation(teacher: tuple[Modality, ...], student: tuple[Modality, ...]) -> None:
-    """Teacher and student see the same tensors, so their means and standard deviations must be the same."""
-    for one, other in zip(teacher, student, strict=True):
+def _check_teacher(known: Segmenter, frames: Frames) -> None:
+    """Teacher and student see the same tensors: the same modalities, with the same means and standard deviations."""
+    check_frames(known, frames)
+    for one, other in zip(known.card.modalities, frames.modalities, strict=True):
         if (one.mean, one.std) != (other.mean, other.std):
             raise ValueError(
                 f"the teacher normalises {one.name} by mean {one.mean} and std {one.std}, the recipe by {other.mean} "

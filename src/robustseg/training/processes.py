@@ -12,9 +12,10 @@ from typing import TypeVar
 
 from filelock import FileLock, Timeout
 from lightning.fabric import Fabric
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from torch import distributed
-from torch.multiprocessing.spawn import ProcessRaisedException
+from torch.multiprocessing.spawn import ProcessException
 
 from robustseg.recipe import Machine
 
@@ -40,7 +41,7 @@ def launch(machine: Machine, function: Callable[[Fabric], T]) -> T:
     )
     try:
         return fabric.launch(partial(_call, function=function))  # as arguments, Fabric would take recipes apart
-    except ProcessRaisedException as error:
+    except ProcessException as error:  # raised, or killed from outside
         lines = str(error).strip().splitlines()
         raise ValueError(f"a training process stopped: {lines[-1]}") from error
 
@@ -67,7 +68,7 @@ def only_one(folder: Path) -> Iterator[None]:
 
 
 def is_first_process() -> bool:
-    """Whether this is the only process or, under torchrun, SLURM and the like, the first of all."""
+    """Whether this is the only process or, under torchrun and SLURM, the first of all."""
     return getattr(rank_zero_only, "rank", 0) == 0
 
 
@@ -75,7 +76,7 @@ def _strategy(machine: Machine) -> str:
     """One process: none. Several: spawned here or, on several nodes, by torchrun and by SLURM, started from outside."""
     if machine.devices * machine.nodes == 1:
         return "auto"
-    outside = "LOCAL_RANK" in os.environ or int(os.environ.get("SLURM_NTASKS", "1")) > 1
+    outside = "LOCAL_RANK" in os.environ or SLURMEnvironment.detect()
     return "ddp" if machine.nodes > 1 or outside else "ddp_spawn"
 
 

@@ -11,6 +11,7 @@ import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning.fabric import Fabric
@@ -49,7 +50,7 @@ def train(recipe: Recipe, *, restart: bool = False) -> Path:
 
     Args:
         recipe: What to do.
-        restart: Throw away what the run's folder holds and start over.
+        restart: Throw away the teacher and the student that the run's folder holds, and start over.
 
     Raises:
         ValueError: The run's folder holds something made from another recipe or other data; the message says what
@@ -61,7 +62,10 @@ def train(recipe: Recipe, *, restart: bool = False) -> Path:
 
 
 def train_teacher(recipe: Recipe, *, restart: bool = False) -> Path:
-    """The first stage alone; gives the teacher's folder, which `distill.teacher` names if it is set. See `train`."""
+    """The first stage alone; gives the teacher's folder, which `distill.teacher` names if it is set. See `train`.
+
+    `restart` throws a student of the old teacher away as well.
+    """
     if not recipe.distill.teacher:
         _run(recipe, ("teacher",), restart=restart)
     return teacher_folder(recipe)
@@ -71,36 +75,43 @@ def _run(recipe: Recipe, stages: tuple[str, ...], *, restart: bool) -> None:
     """Trains what is not done of some stages, one command at a time in the run's folder."""
     check_recipe(recipe)
     recipe = measured_recipe(recipe)
+    check_start(recipe, open_frames(recipe.data, recipe.data.train))
     folder = Path(recipe.out) / recipe.name
     if recipe.distill.teacher:
         stages = ("student",)
     with only_one(folder):
+        identities = {name: stage_identity(recipe, name) for name in stages}
         if is_first_process():
-            for name in ("teacher", "student"):
-                if restart:
-                    shutil.rmtree(folder / name, ignore_errors=True)
+            if restart:
+                _clear(recipe, [folder / name for name in dict.fromkeys((*stages, "student"))])
             for name in stages:  # the student's too: not after hours of the teacher's training
-                check_made_from(folder / name, stage_identity(recipe, name))
-        launch(recipe.machine, partial(_run_stages, recipe=recipe, stages=stages))
+                check_made_from(folder / name, identities[name])
+        launch(recipe.machine, partial(_run_stages, recipe=recipe, identities=identities))
 
 
-def _run_stages(fabric: Fabric, recipe: Recipe, stages: tuple[str, ...]) -> None:
+def _clear(recipe: Recipe, doomed: list[Path]) -> None:
+    """Deletes stages; a student goes with its teacher, but nothing that the recipe itself starts from."""
+    for needed in (recipe.distill.teacher, recipe.distill.student_init):
+        for path in doomed:
+            if needed not in ("", "scratch", "teacher") and Path(needed).resolve().is_relative_to(path.resolve()):
+                raise ValueError(
+                    f"--restart would delete {needed}, which the recipe needs: give this run another --name"
+                )
+    for path in doomed:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _run_stages(fabric: Fabric, recipe: Recipe, identities: dict[str, dict[str, Any]]) -> None:
     fabric.barrier()  # other processes wait until the first has looked after the folders
-    for name in stages:
-        done = fabric.is_global_zero and _claim(recipe, name)
-        if fabric.broadcast(done):
-            fabric.print(f"{name}: already trained, {Path(recipe.out) / recipe.name / name}", file=sys.stderr)
+    for name, identity in identities.items():
+        folder = Path(recipe.out) / recipe.name / name
+        if name == "student":
+            identity["weights"] = read_card(teacher_folder(recipe)).sha256
+        if fabric.broadcast(fabric.is_global_zero and claim(folder, identity)):
+            fabric.print(f"{name}: already trained, {folder}", file=sys.stderr)
             continue
         _run_stage(fabric, recipe, name)
         fabric.barrier()
-
-
-def _claim(recipe: Recipe, name: str) -> bool:
-    """Whether a stage is done already; its folder is from now on this recipe's."""
-    identity = stage_identity(recipe, name)
-    if name == "student":
-        identity["weights"] = read_card(teacher_folder(recipe)).sha256
-    return claim(Path(recipe.out) / recipe.name / name, identity)
 
 
 def check_recipe(recipe: Recipe) -> None:
@@ -118,7 +129,6 @@ def check_recipe(recipe: Recipe) -> None:
         Share(schedule.batch_size, parts=machine.devices * machine.nodes * schedule.accumulate)
         steps_per_epoch(len(train_frames), schedule.batch_size)
     Objective(recipe.distill, len(frames.classes))
-    check_start(recipe, frames)
     for folder in (recipe.distill.teacher, recipe.distill.student_init):
         if folder not in ("", "scratch", "teacher"):
             read_card(Path(folder))
@@ -146,7 +156,7 @@ def _run_stage(fabric: Fabric, recipe: Recipe, name: str) -> None:
     """Trains one stage in this process and, on the first process, leaves its model folder."""
     frames = open_frames(recipe.data, recipe.data.train)
     if isinstance(frames, WorldFrames):
-        _render(frames)
+        _render(frames, quiet=not fabric.is_global_zero)
     train_frames, select = _split(recipe, frames)
     subsets = evaluation_subsets(len(frames.modalities))
     teaching = name == "teacher"
@@ -165,8 +175,11 @@ def _run_stage(fabric: Fabric, recipe: Recipe, name: str) -> None:
         _finish(recipe, stage, running, frames)
 
 
-def _render(frames: WorldFrames) -> None:
+def _render(frames: WorldFrames, *, quiet: bool) -> None:
     """Before training, so that nobody waits later and worker processes inherit the frames."""
+    if quiet:
+        frames.preload()
+        return
     with progress_bar("rendering the world") as report:
         frames.preload(report)
 

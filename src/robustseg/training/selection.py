@@ -54,8 +54,9 @@ class Part:
 def hold_out(frames: Frames, fraction: float, seed: int) -> tuple[Part, Part]:
     """Splits frames into (train, held out), by a draw that depends on `seed` and the frames' order alone.
 
-    Frames of one sequence look alike, so sequences stay whole where they are known: as many as fit into `fraction`, or
-    the shortest where none fits. Where that is more than twice what was asked for, its last frames are held out alone.
+    Frames of one sequence look alike, so sequences stay whole where they are known: as many as fit into `fraction` and,
+    where they make up less than half of it, the shortest of the others. Of one that is more than twice what was asked
+    for, the last frames are held out alone.
 
     Raises:
         ValueError: One of the two would be empty.
@@ -71,9 +72,9 @@ def hold_out(frames: Frames, fraction: float, seed: int) -> tuple[Part, Part]:
     for sequence in shuffled:
         if len(held) + len(sequence) <= wanted:
             held += sequence
-    if not held:
-        shortest = min(shuffled, key=len)
-        held = shortest if len(shortest) <= 2 * wanted < len(frames) else shortest[-wanted:]
+    if 2 * len(held) < wanted:
+        shortest = min((sequence for sequence in shuffled if sequence[0] not in held), key=len)
+        held += shortest if len(shortest) <= 2 * wanted < len(frames) else shortest[-wanted:]
     kept = sorted(set(range(len(frames))) - set(held))
     if not 0 < fraction < 1 or not kept or not held:
         raise ValueError(f"holdout {fraction} of {len(frames)} frames leaves nothing to train on or to select by")
