@@ -155,16 +155,14 @@ def epoch_loader(
 
 
 def _without_traces(loader: Iterable[TrainingBatch]) -> Iterator[TrainingBatch]:
-    """A worker's error comes back as its whole traceback; the last line says what is wrong with which file."""
+    """A worker's error comes back as its whole traceback; its end says what is wrong with which file."""
     try:
         yield from loader
     except (ValueError, OSError) as error:
         _, traced, told = str(error).partition("Original Traceback")
         if not traced:
             raise
-        said = re.search(
-            r"^[A-Za-z_][\w.]*: (.*)", told, flags=re.MULTILINE | re.DOTALL
-        )  # "package.Error: what is wrong"
+        said = re.search(r"^[A-Za-z_][\w.]*: (.*)", told, flags=re.MULTILINE | re.DOTALL)  # after the error's type
         raise ValueError(said[1].strip() if said else str(error)) from error
 
 
