@@ -215,7 +215,7 @@ def show_stats(recipe: Recipe, *, limit: int = 0) -> None:
     from robustseg.report.data import class_table, modality_table
     from robustseg.report.tables import terminal
 
-    frames = open_frames(recipe.data, recipe.data.train)
+    frames = open_frames(recipe.data, recipe.data.train, training=True)
     found = data_statistics(frames, limit=limit or None, progress=tracked(f"reading {recipe.data.train}"))
     for grid in (modality_table(found, frames.modalities), class_table(found, frames.classes)):
         console.print(terminal(grid, decimals=2))

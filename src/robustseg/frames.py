@@ -15,8 +15,14 @@ from robustseg.models.card import ModelCard
 from robustseg.recipe import Data
 
 
-def open_frames(data: Data, split: str) -> Frames:
+def open_frames(data: Data, split: str, *, training: bool = False) -> Frames:
     """One split of a recipe's data.
+
+    Args:
+        data: The recipe's data.
+        split: Which split.
+        training: Benchmarks: images and labels of one size, as stored, which training crops need; else images at
+            `data.resize`, and labels of their own size under strict conventions.
 
     Raises:
         FileNotFoundError: Files are missing.
@@ -33,6 +39,8 @@ def open_frames(data: Data, split: str) -> Frames:
             if not data.root:
                 raise ValueError("say where the data are: --data.root FOLDER, or --root FOLDER to evaluate")
             return FolderFrames.from_recipe(data, split)
+        case "deliver" | "muses" | "mcubes":
+            raise ValueError(f"data.kind {data.kind} is not read yet")
 
 
 def fingerprint(data: Data, split: str) -> str:

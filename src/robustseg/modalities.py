@@ -40,6 +40,10 @@ class Modality:
         std: Like `mean`; every value above 0.
         resample: How geometric transforms read between pixels: "nearest" for sparse images.
         photometric: Whether colour jitter and blur make sense for it (ordinary cameras).
+        kind: What sort of device it is, which tells the faults that can happen to it; empty = "camera" if photometric,
+            else unknown.
+        mirror: What the channels are multiplied with when the image is mirrored left to right: -1 for the sine of an
+            angle, say.
         missing: The value, in `unit`, of a pixel where the sensor saw nothing; fills borders, too.
     """
 
@@ -54,6 +58,8 @@ class Modality:
     std: Triple | None = None
     resample: Literal["linear", "nearest"] = "linear"
     photometric: bool = False
+    kind: Literal["", "camera", "depth", "event", "lidar", "radar", "polarisation"] = ""
+    mirror: Triple = (1.0, 1.0, 1.0)
     missing: float = 0.0
 
     def __post_init__(self) -> None:
@@ -69,6 +75,8 @@ class Modality:
             raise ValueError(f"modality {self.name!r}: scale 0 would make every value the same")
         if self.std is not None and not all(value > 0 for value in self.std):
             raise ValueError(f"modality {self.name!r}: every std must be above 0, got {self.std}")
+        if not all(abs(factor) == 1 for factor in self.mirror):
+            raise ValueError(f"modality {self.name!r}: mirror holds factors of 1 and -1, got {self.mirror}")
         if (self.mean is None) != (self.std is None):
             raise ValueError(f"modality {self.name!r}: give both mean and std, or neither")
 
@@ -76,6 +84,11 @@ class Modality:
     def device(self) -> str:
         """The sensor that feeds this modality."""
         return self.sensor or self.name
+
+    @property
+    def sort(self) -> str:
+        """The sort of device: `kind`, or what follows from `photometric`; "" = unknown."""
+        return self.kind or ("camera" if self.photometric else "")
 
     @property
     def patterns(self) -> dict[str, str]:

@@ -20,7 +20,8 @@ class Sample:
 
     Attributes:
         images: "M 3 H W" float32 in each modality's unit; an absent modality's slot holds anything.
-        labels: "H W" int64 train ids; 255 = ignore. All 255 where the frame has no label.
+        labels: "h w" int64 train ids; 255 = ignore. All 255 where the frame has no label. Their size is the images',
+            except in frames to be scored whose labels keep a size of their own.
         present: "M" bool: which modalities the frame has.
         name: Unique in its dataset; for people and for result files.
         tags: What is known of the frame: weather, time of day, failure case.
@@ -29,7 +30,7 @@ class Sample:
     """
 
     images: Float[Tensor, "M 3 H W"]
-    labels: Int64[Tensor, "H W"]
+    labels: Int64[Tensor, "h w"]
     present: Bool[Tensor, " M"]
     name: str
     tags: dict[str, str] = field(default_factory=dict)
@@ -39,10 +40,10 @@ class Sample:
 
 @dataclass(frozen=True)
 class Batch:
-    """Samples of one size, stacked; `index` holds their places in the dataset."""
+    """Samples of one size, stacked; `index` holds their places in the dataset. Labels as in `Sample`."""
 
     images: Float[Tensor, "B M 3 H W"]
-    labels: Int64[Tensor, "B H W"]
+    labels: Int64[Tensor, "B h w"]
     present: Bool[Tensor, "B M"]
     names: tuple[str, ...]
     tags: tuple[dict[str, str], ...]
@@ -84,7 +85,7 @@ def collate(samples: Sequence[Sample], index: Sequence[int]) -> Batch:
     Raises:
         ValueError: Sizes differ.
     """
-    sizes = {tuple(sample.images.shape) for sample in samples}
+    sizes = {(tuple(sample.images.shape), tuple(sample.labels.shape)) for sample in samples}
     if len(sizes) != 1:
         names = ", ".join(f"{sample.name} {tuple(sample.images.shape)}" for sample in samples)
         raise ValueError(f"frames of one batch must have one size, got {names}")

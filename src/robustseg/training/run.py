@@ -75,7 +75,7 @@ def _run(recipe: Recipe, stages: tuple[str, ...], *, restart: bool) -> None:
     """Trains what is not done of some stages, one command at a time in the run's folder."""
     check_recipe(recipe)
     recipe = measured_recipe(recipe)
-    check_start(recipe, open_frames(recipe.data, recipe.data.train))
+    check_start(recipe, open_frames(recipe.data, recipe.data.train, training=True))
     folder = Path(recipe.out) / recipe.name
     if recipe.distill.teacher:
         stages = ("student",)
@@ -123,7 +123,7 @@ def check_recipe(recipe: Recipe) -> None:
     machine = recipe.machine
     if machine.accelerator == "gpu" and torch.cuda.device_count() < machine.devices:
         raise ValueError(f"machine.devices asks for {machine.devices} GPUs, {torch.cuda.device_count()} are here")
-    frames = open_frames(recipe.data, recipe.data.train)
+    frames = open_frames(recipe.data, recipe.data.train, training=True)
     train_frames, _ = _split(recipe, frames)
     for schedule in (recipe.teacher, recipe.student):
         Share(schedule.batch_size, parts=machine.devices * machine.nodes * schedule.accumulate)
@@ -147,14 +147,14 @@ def measured_recipe(recipe: Recipe) -> Recipe:
             for m in recipe.data.modalities
         ]
     else:
-        frames = open_frames(recipe.data, recipe.data.train)
+        frames = open_frames(recipe.data, recipe.data.train, training=True)
         modalities = measured(frames.modalities, frames, limit=MEASURED_FRAMES)
     return replace(recipe, data=replace(recipe.data, modalities=tuple(modalities)))
 
 
 def _run_stage(fabric: Fabric, recipe: Recipe, name: str) -> None:
     """Trains one stage in this process and, on the first process, leaves its model folder."""
-    frames = open_frames(recipe.data, recipe.data.train)
+    frames = open_frames(recipe.data, recipe.data.train, training=True)
     if isinstance(frames, WorldFrames):
         _render(frames, quiet=not fabric.is_global_zero)
     train_frames, select = _split(recipe, frames)

@@ -28,10 +28,10 @@ Progress = Callable[[int, int], None]
 """Called with the number of frames that are ready and the number there will be."""
 
 MODALITIES: tuple[Modality, ...] = (
-    Modality("rgb", mean=(140.1, 140.2, 138.4), std=(74.2, 74.1, 73.3), photometric=True),
-    Modality("depth", mean=(54.3, 59.1, 35.4), std=(80.2, 78.1, 61.0), resample="nearest"),
-    Modality("event", mean=(8.0, 7.5, 32.1), std=(32.4, 31.4, 53.6), resample="nearest"),
-    Modality("lidar", mean=(0.6, 1.7, 0.7), std=(6.6, 15.6, 7.9), resample="nearest"),
+    Modality("rgb", mean=(140.1, 140.2, 138.4), std=(74.2, 74.1, 73.3), photometric=True, kind="camera"),
+    Modality("depth", mean=(54.3, 59.1, 35.4), std=(80.2, 78.1, 61.0), resample="nearest", kind="depth"),
+    Modality("event", mean=(8.0, 7.5, 32.1), std=(32.4, 31.4, 53.6), resample="nearest", kind="event"),
+    Modality("lidar", mean=(0.6, 1.7, 0.7), std=(6.6, 15.6, 7.9), resample="nearest", kind="lidar"),
 )
 """Means and standard deviations in counts, of the first 400 training frames of world 0."""
 

@@ -86,6 +86,7 @@ def recipe_text(root: Path, size: tuple[int, int]) -> str:
             f"      std: {list(modality.std or ())}",
             f"      resample: {modality.resample}",
             f"      photometric: {str(modality.photometric).lower()}",
+            f"      kind: {modality.sort}",
         ]
     lines += [f'  labels: "labels/{PATTERN}"', "  classes:"]
     for place, entry in enumerate(frames.classes):

@@ -1,0 +1,96 @@
+"""A recipe: everything that defines an experiment, as frozen dataclasses, read from one YAML file.
+
+Keys are exactly these fields; an unknown key is an error, and nothing in a file can name code to import.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Literal
+
+from robustseg.recipe.data import BENCHMARKS, Data, Habit, Kind, Muses, Transforms, World
+from robustseg.recipe.rules import LARGEST, SMALLEST, require
+from robustseg.recipe.training import Absence, Backbone, Distill, Machine, Model, Schedule
+
+__all__ = [
+    "BENCHMARKS",
+    "LARGEST",
+    "SMALLEST",
+    "Absence",
+    "Backbone",
+    "Data",
+    "Distill",
+    "Habit",
+    "Kind",
+    "Machine",
+    "Model",
+    "Muses",
+    "Recipe",
+    "Schedule",
+    "Scoring",
+    "Transforms",
+    "World",
+    "require",
+]
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How a frame becomes a prediction when a model is scored: the mean of the class probabilities of several views.
+
+    Attributes:
+        scales: The frame is shown at these sizes, relative to its own.
+        flip: Every view is shown mirrored as well.
+        window: Height and width of a sliding window; None = the whole frame at once.
+        overlap: The share of a window that the next one covers again.
+    """
+
+    scales: tuple[float, ...] = (1.0,)
+    flip: bool = False
+    window: tuple[int, int] | None = None
+    overlap: float = 1 / 3
+
+    def __post_init__(self) -> None:
+        require(bool(self.scales) and all(0.1 <= scale <= 8 for scale in self.scales), "scales are 0.1..8", self.scales)
+        require(self.window is None or min(self.window) >= SMALLEST, f"window needs sides of {SMALLEST}", self.window)
+        require(0 <= self.overlap < 1, "overlap is a share below 1", self.overlap)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """An experiment.
+
+    Attributes:
+        name: Also the run's folder below `out`.
+        seed: Of every random draw.
+        data: Where frames come from.
+        model: The network.
+        teacher: The first stage.
+        student: The second stage.
+        distill: What the student learns from.
+        select: Which split chooses the best checkpoint: "holdout" = a fixed part of train; "published" = the reported
+            split itself, the field's habit, marked in every table; "last" = no choice, the last epoch.
+        holdout: The part of train that "holdout" sets aside.
+        scoring: How a frame becomes a prediction when a model is scored.
+        machine: Where and how training runs.
+        out: Runs are written to `out`/`name`.
+    """
+
+    name: str = "world"
+    seed: int = 3407
+    data: Data = field(default_factory=Data)
+    model: Model = field(default_factory=Model)
+    teacher: Schedule = field(default_factory=Schedule)
+    student: Schedule = field(default_factory=Schedule)
+    distill: Distill = field(default_factory=Distill)
+    select: Literal["holdout", "published", "last"] = "holdout"
+    holdout: float = 0.1
+    scoring: Scoring = field(default_factory=Scoring)
+    machine: Machine = field(default_factory=Machine)
+    out: str = "runs"
+
+    def __post_init__(self) -> None:
+        require(bool(re.fullmatch(r"[\w][\w.-]*", self.name)), "name must be one folder's name", self.name)
+        require(0 < self.holdout < 1, "holdout is a fraction between 0 and 1", self.holdout)
+        require(0 <= self.seed < 2**63, "seed must be 0 or more", self.seed)
