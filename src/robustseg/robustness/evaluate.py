@@ -6,7 +6,7 @@ Shapes: B batch, F frames, S rows of a protocol, M modalities, K classes, H W si
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -123,19 +123,31 @@ def count_frames(
     device: torch.device | str | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Counts the frames of `indices` (None = all) that the tally does not have yet."""
+    """Counts the frames of `indices` (None = all) that the tally does not have yet.
+
+    Images are normalised as the model's card says or, for one that is still in training, as the frames' modalities say.
+    """
     where = find_device(device) if device is not None else next(model.parameters()).device
     training = model.training
     model.to(where).eval()
     todo = [index for index in (range(len(frames)) if indices is None else indices) if index not in tally.frames]
     history, zeros = History(frames), ZeroImages(model)
+    modalities = _as_trained(model, frames)
     with torch.inference_mode():
         for batch in batches(frames, plan.batch_size, todo):
-            images = Images(batch, frames, history, device=where, seed=plan.seed)
+            images = Images(batch, modalities, history, device=where, seed=plan.seed)
             _count_batch(model, images, plan, tally, zeros)
             if progress:
                 progress(len(tally.frames), len(frames))
     model.train(training)
+
+
+def _as_trained(model: Segmenter, frames: Frames) -> tuple[Modality, ...]:
+    card = getattr(model, "card", None)  # one in training has none yet
+    if card is None:
+        return frames.modalities
+    pairs = zip(frames.modalities, card.modalities, strict=True)
+    return tuple(replace(given, mean=trained.mean, std=trained.std) for given, trained in pairs)
 
 
 def _count_batch(model: Segmenter, images: Images, plan: Plan, tally: Tally, zeros: ZeroImages) -> None:

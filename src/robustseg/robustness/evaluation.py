@@ -7,28 +7,17 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
-import zipfile
-import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float, Integer
 from torch import Tensor
 
 from robustseg.failures import subset_letters, subset_name
-from robustseg.files import sha256, write_atomically, write_text
 from robustseg.metrics import AbsentClass, iou, mean_iou
 from robustseg.robustness.protocols import EMM_RATES, emm_average, emm_expected
-
-MAX_JSON_BYTES = 2**28
-MAX_COUNTS_BYTES = 2**32
-"""Larger evaluations are refused before they are unpacked."""
 
 MOST_CONDITIONS = 12
 """A tag with more values than this tells frames apart; it is no condition."""

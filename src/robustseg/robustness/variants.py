@@ -8,6 +8,7 @@ Shapes: B batch, M modalities, N the samples of the batch that have a modality, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
@@ -15,8 +16,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from robustseg.data.sample import Batch, Frames, Sample
-from robustseg.failures import add_noise, apply_fault, drop_elements, drop_pixels, generator_for, is_temporal, stale
-from robustseg.modalities import normalise
+from robustseg.failures import FAULTS, add_noise, apply_fault, drop_elements, drop_pixels, generator_for, stale
+from robustseg.modalities import Modality, normalise
 from robustseg.robustness.cases import CLEAN, ZERO, Variant
 
 REMEMBERED = 12
@@ -55,27 +56,33 @@ class Images:
 
     Args:
         batch: Before normalisation.
-        frames: The dataset the batch is of; for its modalities.
-        history: Of the same frames.
+        modalities: With the mean and std that the model was trained with.
+        history: Of the frames that the batch is of.
         device: Where the results go.
         seed: Of all noise.
     """
 
     def __init__(
-        self, batch: Batch, frames: Frames, history: History, *, device: torch.device, seed: int
+        self,
+        batch: Batch,
+        modalities: Sequence[Modality],
+        history: History,
+        *,
+        device: torch.device,
+        seed: int,
     ) -> None:
         self.batch = batch
-        self.modalities = frames.modalities
+        self.modalities = modalities
         self.history = history
         self.seed = seed
-        self.clean = normalise(batch.images.to(device), frames.modalities)  # B M 3 H W
+        self.clean = normalise(batch.images.to(device), modalities)  # B M 3 H W
 
     def samples(self, place: int, variant: Variant) -> Int64[Tensor, " N"]:
         """The samples that have this variant of a modality: every one has zeros, and a past not all."""
         if variant == ZERO:
             return torch.arange(len(self.batch.names))
         here = self.batch.present[:, place].clone()
-        if variant.kind == "fault" and is_temporal(variant.what):
+        if _is_temporal(variant):
             for row, index in enumerate(self.batch.index.tolist()):
                 here[row] &= self._past(index, place, variant) is not None
         return here.nonzero().squeeze(1)
@@ -108,7 +115,7 @@ class Images:
     def _faulty(self, row: int, place: int, variant: Variant) -> Float[Tensor, "3 H W"]:
         """A fault acts on values in the modality's unit; the modalities of one sensor share its draws."""
         modality, name = self.modalities[place], self.batch.names[row]
-        if is_temporal(variant.what):
+        if _is_temporal(variant):
             image = self._past(int(self.batch.index[row]), place, variant)
             assert image is not None  # `samples` left such frames out
         else:
@@ -127,3 +134,6 @@ class Images:
         same = sample.images.shape[1:] == self.batch.images.shape[2:]
         return sample.images[place] if bool(sample.present[place]) and same else None
 
+
+def _is_temporal(variant: Variant) -> bool:
+    return variant.kind == "fault" and FAULTS[variant.what].temporal
