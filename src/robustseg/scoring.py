@@ -14,8 +14,7 @@ from pathlib import Path
 
 import torch
 from filelock import FileLock, Timeout
-from torch import multiprocessing
-from torch.multiprocessing.spawn import ProcessException
+from torch.multiprocessing.spawn import ProcessException, spawn
 
 from robustseg.build import load
 from robustseg.data.sample import Frames
@@ -168,9 +167,7 @@ def _identity(task: Task, model: Segmenter) -> dict[str, object]:
 
 def _share(task: Task, folder: Path, shape: Shape, processes: int, report: Progress) -> None:
     """Several processes count a part of the frames each; this one watches."""
-    context = multiprocessing.spawn(
-        _count_share, args=(task, folder, shape, processes), nprocs=processes, join=False
-    )
+    context = spawn(_count_share, args=(task, folder, shape, processes), nprocs=processes, join=False)
     assert context is not None  # for it was not joined
     try:
         while not context.join(timeout=0.5):

@@ -136,14 +136,14 @@ def applies(fault: str, modality: Modality) -> bool:
 def stale(fault: str, severity: int, position: int) -> int:
     """Which position of the sequence a temporal fault shows in place of `position`, at most as far on; counted from 0.
 
-    A late sensor shows the first frame until a frame is old enough; a frozen one shows every n-th.
+    A frozen sensor shows every n-th frame, a late one the n-th before; below 0 = the sequence does not reach so far.
 
     Raises:
         ValueError: The fault is not temporal, or `position` is negative.
 
     Example:
         >>> [stale("late_frame", 2, position) for position in range(5)]
-        [0, 0, 0, 1, 2]
+        [-2, -1, 0, 1, 2]
         >>> [stale("frozen_frame", 2, position) for position in range(7)]
         [0, 0, 0, 3, 3, 3, 6]
     """
@@ -152,7 +152,7 @@ def stale(fault: str, severity: int, position: int) -> int:
         raise ValueError(f"positions count from 0, got {position}")
     match fault:
         case "late_frame":
-            return max(0, position - frames)
+            return position - frames
         case "frozen_frame":
             return position - position % frames
         case _:

@@ -82,8 +82,8 @@ def protocol_cases(protocol: str, modalities: Sequence[Modality], which: Which =
     """The rows of a protocol, see `PROTOCOLS`.
 
     "emm": entire modalities are missing, and leave the model in its own way. "emm_zero": they are images of zeros, and
-    stay in the mean. "rmm_R", "rmm_pixel_R": a share R of the elements, or pixels, of the missing ones is zero. "nm": all
-    are noisy. "faults": one sensor has one fault.
+    stay in the mean. "rmm_R", "rmm_pixel_R": a share R of the elements, or pixels, of the missing ones is zero. "nm":
+    all are noisy. "faults": one sensor has one fault.
 
     Args:
         protocol: One of `PROTOCOLS`.

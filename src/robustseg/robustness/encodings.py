@@ -71,6 +71,7 @@ class Encodings:
         self.zeros = zeros
         self._last = {slot: number for number, case in enumerate(cases) for slot in enumerate(case.variants)}
         self._known: dict[tuple[View, int, Variant], Rows] = {}
+        self._all = sorted({place for case in cases for place, variant in enumerate(case.variants) if variant == CLEAN})
         self._clean: dict[View, Rows] = {}
 
     def logits(self, number: int, case: Case, size: tuple[int, int]) -> tuple[Float[Tensor, "B K H W"], list[int]]:
@@ -83,10 +84,10 @@ class Encodings:
             logits = merged(self.views, lambda view, wanted: self._decoded(view, case, scored, wanted), size)
         else:
             logits = self.images.clean.new_zeros(0, 1, *size)
-        for slot in enumerate(case.variants):
-            if self._last[slot] == number:
+        for place, variant in enumerate(case.variants):
+            if variant is not None and self._last[place, variant] == number:
                 for view in self.views:
-                    self._known.pop((view, *slot), None)
+                    self._known.pop((view, place, variant), None)
         return logits, scored
 
     def _scored(self, case: Case) -> list[int]:
@@ -143,7 +144,7 @@ class Encodings:
     def _all_clean(self, view: View) -> Rows:
         """Every modality that any case shows clean, encoded in one go."""
         if view not in self._clean:
-            self._clean[view] = self._encoded(view, sorted(slot for slot in self._last if slot[1] == CLEAN))
+            self._clean[view] = self._encoded(view, [(place, CLEAN) for place in self._all])
         return self._clean[view]
 
     def _encoded(self, view: View, slots: Sequence[tuple[int, Variant]]) -> Rows:

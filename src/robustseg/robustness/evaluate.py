@@ -198,7 +198,9 @@ def evaluations(
             split=split,
             protocol=protocol,
             absence=model.card.absence,
-            majority=max(range(len(frequency)), key=frequency.__getitem__) if (frequency := model.card.frequency) else -1,
+            majority=max(range(len(frequency)), key=frequency.__getitem__)
+            if (frequency := model.card.frequency)
+            else -1,
         )
         for protocol, part in tally.parts.items()
     }

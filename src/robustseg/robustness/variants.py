@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import cast
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
 from robustseg.data.sample import Batch, Frames, Sample
-from robustseg.failures import FAULTS, add_noise, apply_fault, drop_elements, drop_pixels, generator_for, stale
+from robustseg.failures import FAULTS, Level, add_noise, apply_fault, drop_elements, drop_pixels, generator_for, stale
 from robustseg.modalities import Modality, normalise
 from robustseg.robustness.cases import CLEAN, ZERO, Variant
 
@@ -110,7 +111,7 @@ class Images:
             case "pixels":
                 return drop_pixels(image, variant.amount, generator)
             case _:
-                return add_noise(image, variant.what, modality.sort, generator)
+                return add_noise(image, cast(Level, variant.what), modality.sort, generator)
 
     def _faulty(self, row: int, place: int, variant: Variant) -> Float[Tensor, "3 H W"]:
         """A fault acts on values in the modality's unit; the modalities of one sensor share its draws."""
@@ -120,9 +121,7 @@ class Images:
             assert image is not None  # `samples` left such frames out
         else:
             generator = generator_for(self.seed, name, modality.device, variant.what, f"{variant.amount:g}")
-            image = apply_fault(
-                variant.what, self.batch.images[row, place], modality, int(variant.amount), generator
-            )
+            image = apply_fault(variant.what, self.batch.images[row, place], modality, int(variant.amount), generator)
         return normalise(image[None], [modality])[0]
 
     def _past(self, index: int, place: int, variant: Variant) -> Float[Tensor, "3 H W"] | None:
