@@ -71,8 +71,8 @@ def evaluate(
         recipe_file: Whose data to use; by default the recipe the model was trained with, which lies beside it.
         root: The data folder, if it is not the recipe's.
         split: Which split; by default the recipe's `data.val`.
-        protocols: How they fail, as in emm,nm: emm = every subset of modalities, emm_zero = the same with zeros in their
-            place, rmm_0.25 to 0.75 and rmm_pixel_0.25 to 0.75 = a share of each missing one is lost, nm = noise,
+        protocols: How they fail, as in emm,nm: emm = every subset of modalities, emm_zero = the same with zeros in
+            their place, rmm_0.25 (0.5, 0.75) and rmm_pixel_0.25 = a share of each missing one is lost, nm = noise,
             faults = faults from the field; all = all of them.
         subsets: "all", or "few" = singles, leave-one-out and full; "auto" = all up to 6 modalities.
         against: Another model folder to show beside it.
@@ -82,7 +82,8 @@ def evaluate(
         device: Where to compute: cpu, cuda, cuda:1; auto = a GPU if there is one.
     """
     from robustseg.models.card import read_card
-    from robustseg.report import tables
+    from robustseg.report.overview import study_tables
+    from robustseg.report.tables import terminal
     from robustseg.robustness import save_study
     from robustseg.robustness.cases import PROTOCOLS
     from robustseg.scoring import discard_unfinished, evaluate_folder, recipe_task
@@ -108,9 +109,8 @@ def evaluate(
         discard_unfinished(target)
         results[folder.name if against and model.name != against.name else str(folder)] = study
         console.print(f"{folder}: {target / 'evaluation.json'}, evaluation.csv, counts.npy")
-    for grid in tables.study_tables(results):
-        if grid.rows:
-            console.print(tables.terminal(grid))
+    for grid in study_tables(results):
+        console.print(terminal(grid))
 
 
 def predict(

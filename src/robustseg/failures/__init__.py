@@ -4,7 +4,7 @@
 unit. All randomness comes from generators that are passed in; `generator_for` makes them.
 """
 
-from robustseg.failures.corruptions import NOISE_LEVELS, add_noise, drop_elements, drop_pixels
+from robustseg.failures.corruptions import NOISE_LEVELS, Level, add_noise, drop_elements, drop_pixels
 from robustseg.failures.faults import FAULTS, SEVERITIES, Fault, applies, apply_fault, stale
 from robustseg.failures.hits import hit_at_random, hit_sensor, sensor_faults
 from robustseg.failures.randomness import generator_for
@@ -28,6 +28,7 @@ __all__ = [
     "NOISE_LEVELS",
     "SEVERITIES",
     "Fault",
+    "Level",
     "add_noise",
     "all_subsets",
     "applies",

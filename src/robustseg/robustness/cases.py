@@ -16,18 +16,13 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from robustseg.failures import FAULTS, applies, evaluation_subsets
+from robustseg.failures import FAULTS, NOISE_LEVELS, SEVERITIES, applies, evaluation_subsets
 from robustseg.modalities import Modality, sensors
 
 Which = Literal["auto", "all", "few"]
 
 RATES = (0.25, 0.5, 0.75)
 """The published shares of a missing modality's elements that are lost."""
-
-LEVELS = ("low", "mid", "high")
-"""The published levels of noise."""
-
-SEVERITIES = (1, 2, 3, 4, 5)
 
 PROTOCOLS = (
     "emm",
@@ -104,7 +99,7 @@ def protocol_cases(protocol: str, modalities: Sequence[Modality], which: Which =
         case ["rmm", "pixel", rate] if protocol in PROTOCOLS:
             return subset_cases(rows, Variant("pixels", amount=float(rate)))
         case ["nm"]:
-            return tuple(_everywhere(Variant("noise", level), len(modalities), level) for level in LEVELS)
+            return tuple(_everywhere(Variant("noise", level), len(modalities), level) for level in NOISE_LEVELS)
         case ["faults"]:
             return tuple(_fault_cases(modalities))
         case _:

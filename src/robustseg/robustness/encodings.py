@@ -119,7 +119,7 @@ class Encodings:
         if not zero and all(variant in (CLEAN, None) for variant in case.variants):
             return self._all_clean(view)
         slots = [(place, variant) for place, variant in enumerate(case.variants) if variant is not None]
-        parts = [self._rows(view, place, variant) for place, variant in slots]
+        parts = [part for part in (self._rows(view, *slot) for slot in slots) if len(part.sample)]
         if zero:  # they stand for whatever a sample lacks
             parts += [self._zero_rows(view, place, torch.tensor([ANY_SAMPLE])) for place in range(len(case.variants))]
         return Rows(
@@ -148,10 +148,12 @@ class Encodings:
         return self._clean[view]
 
     def _encoded(self, view: View, slots: Sequence[tuple[int, Variant]]) -> Rows:
-        """The rows of some slots, one slot after the other."""
+        """The rows of some slots, one slot after the other; no maps at all where no sample has any of them."""
         samples = [self.images.samples(place, variant) for place, variant in slots]
         parts = [shown(self.images(*slot), view, self.images.modalities[slot[0]]) for slot in slots]
         modality = torch.cat([torch.full_like(own, place) for own, (place, _) in zip(samples, slots, strict=True)])
+        if not len(modality):
+            return Rows([], modality, modality)
         images = padded(torch.cat(parts)[None])[0]  # N 3 H W
         return Rows(self.model.encode(images, modality.to(images.device)), torch.cat(samples), modality)
 
