@@ -22,7 +22,7 @@ from robustseg.frames import fingerprint, open_frames
 from robustseg.models.card import read_card
 from robustseg.models.segmenter import Segmenter
 from robustseg.progress import progress_bar
-from robustseg.recipe import Data, Scoring
+from robustseg.recipe import Data, Recipe, Scoring
 from robustseg.recipe_file import RECIPE_FILE, read_recipe
 from robustseg.robustness import Evaluation
 from robustseg.robustness.cases import Which
@@ -82,13 +82,8 @@ def recipe_task(model: Path, *, recipe_file: Path | None = None, root: str = "",
     Raises:
         FileNotFoundError: No recipe lies beside the model and none is given.
     """
-    path = recipe_file or model / RECIPE_FILE
-    if not path.is_file():
-        read_card(model)  # no model folder at all is the likelier mistake
-        raise FileNotFoundError(f"there is no {path}: name a recipe whose data to use with --recipe_file")
-    recipe = read_recipe(path)
-    data = replace(recipe.data, root=root or recipe.data.root)
-    return Task(model, data, split or data.val, scoring=recipe.scoring)
+    recipe = model_recipe(model, recipe_file=recipe_file, root=root)
+    return Task(model, recipe.data, split or recipe.data.val, scoring=recipe.scoring)
 
 
 def evaluation_frames(model: Path, *, recipe_file: Path | None, root: str, split: str) -> tuple[Frames, str]:
@@ -99,6 +94,20 @@ def evaluation_frames(model: Path, *, recipe_file: Path | None, root: str, split
     """
     task = recipe_task(model, recipe_file=recipe_file, root=root, split=split)
     return open_frames(task.data, task.split), task.split
+
+
+def model_recipe(model: Path, *, recipe_file: Path | None, root: str) -> Recipe:
+    """The recipe of a model folder, or another one, with the data where they lie now.
+
+    Raises:
+        FileNotFoundError: No recipe lies beside the model and none is given.
+    """
+    path = recipe_file or model / RECIPE_FILE
+    if not path.is_file():
+        read_card(model)  # no model folder at all is the likelier mistake
+        raise FileNotFoundError(f"there is no {path}: name a recipe whose data to use with --recipe_file")
+    recipe = read_recipe(path)
+    return replace(recipe, data=replace(recipe.data, root=root or recipe.data.root))
 
 
 def selection_note(model: Path, split: str) -> str:

@@ -10,6 +10,7 @@ from torch import Generator
 from robustseg.modalities import Modality
 
 Image = Float32[np.ndarray, "3 H W"]
+Values = Float32[np.ndarray, "3 *size"]
 
 COUNTS = 255.0
 
@@ -24,7 +25,7 @@ def seen(image: Image, modality: Modality) -> Bool[np.ndarray, "H W"]:
     return (image != modality.missing).any(axis=0)
 
 
-def limits(image: Float32[np.ndarray, "3 *size"], modality: Modality) -> tuple[float, float]:
+def limits(image: Values, modality: Modality) -> tuple[float, float]:
     """Lowest and highest value that the modality can hold: 0 and 255 of counts, else the frame's own extremes.
 
     Counts beyond 0..255, of 12 or 16 bits say, widen the range to the frame's extremes.
