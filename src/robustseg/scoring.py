@@ -150,7 +150,6 @@ def evaluate_folder(task: Task, *, out: Path | None = None, processes: int = 1) 
             if processes == 1:
                 tally = in_folder(folder, shape)
                 count_frames(model, frames, plan, tally, progress=report)
-                tally.close()
             else:
                 _share(task, folder, shape, processes, report)
         return _named(evaluations(model, frames, plan, in_folder(folder, shape), split=task.split), task)
@@ -196,7 +195,6 @@ def _count_share(rank: int, task: Task, folder: Path, shape: Shape, processes: i
     tally = in_folder(folder, shape)
     mine: Sequence[int] = range(rank, len(frames), processes)
     count_frames(model, frames, plan, tally, indices=mine)
-    tally.close()
 
 
 @contextmanager

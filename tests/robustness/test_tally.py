@@ -13,7 +13,6 @@ def test_a_folder_holds_what_memory_would(tmp_path) -> None:
         tally.parts["nm"].counts[2, 1] = 7
         tally.parts["emm"].scored[0] = True
         tally.done(2, "a/ö", {"weather": "fog"})
-        tally.close()
     again = in_folder(tmp_path / "t", SHAPE)
     for protocol in ("emm", "nm"):
         assert (again.parts[protocol].counts == tallies[0].parts[protocol].counts).all()
@@ -29,7 +28,6 @@ def test_the_same_plan_goes_on_and_another_starts_over(tmp_path) -> None:
     tally = in_folder(folder, SHAPE)
     tally.parts["nm"].counts[0] = 3
     tally.done(0, "a", {})
-    tally.close()
     assert prepare(folder, {"seed": 1}, SHAPE) == 1
     assert in_folder(folder, SHAPE).parts["nm"].counts[0].min() == 3
     assert prepare(folder, {"seed": 2}, SHAPE) == 0

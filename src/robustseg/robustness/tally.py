@@ -67,23 +67,15 @@ class Tally:
 
     def __init__(self, parts: Mapping[str, Counts], folder: Path | None = None) -> None:
         self.parts = parts
-        self.frames: dict[int, Frame] = {}
-        self._lines = None
-        if folder is not None:
-            self.frames = finished(folder)
-            self._lines = (folder / f"frames-{os.getpid()}.jsonl").open("a", encoding="utf-8")
+        self.frames: dict[int, Frame] = finished(folder) if folder else {}
+        self._list = folder / f"frames-{os.getpid()}.jsonl" if folder else None
 
     def done(self, index: int, name: str, tags: dict[str, str]) -> None:
         """Says that everything of a frame was counted."""
         self.frames[index] = (name, tags)
-        if self._lines is not None:
-            self._lines.write(json.dumps([index, name, tags]) + "\n")
-            self._lines.flush()
-
-    def close(self) -> None:
-        """Ends the list of frames."""
-        if self._lines is not None:
-            self._lines.close()
+        if self._list is not None:
+            with self._list.open("a", encoding="utf-8") as lines:
+                lines.write(f"\n{json.dumps([index, name, tags])}\n")  # never behind another process's half line
 
 
 def in_memory(shape: Shape) -> Tally:
