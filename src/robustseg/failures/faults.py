@@ -134,9 +134,14 @@ def applies(fault: str, modality: Modality) -> bool:
 
 
 def stale(fault: str, severity: int, position: int) -> int:
-    """Which position of the sequence a temporal fault shows in place of `position`, at most as far on; counted from 0.
+    """Which position of the sequence a temporal fault shows in place of `position`, the same or an earlier one.
 
-    A late sensor shows the first frame until a frame is old enough; a frozen one shows every n-th.
+    A late sensor shows the first frame until a frame is old enough; a frozen one shows every n-th, from the first on.
+
+    Args:
+        fault: late_frame or frozen_frame.
+        severity: 1 to 5.
+        position: Of the frame in its sequence, from 0.
 
     Raises:
         ValueError: The fault is not temporal, or `position` is negative.

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float32
 from torch import Generator
 
-from robustseg.failures.pixels import Image, clipped, emptied, limits, normal, seen, uniform
+from robustseg.failures.pixels import Image, emptied, limits, normal, seen, settled, uniform
 from robustseg.modalities import Modality
 
 GAMMA = 2.2
@@ -34,12 +34,12 @@ def exposed(image: Image, modality: Modality, stops: float, generator: Generator
     top = limits(image, modality)[1] or 1.0
     lit = image * np.float32(2 ** (stops / GAMMA) / top)
     if stops < 0:
-        light = cv2.pow(np.maximum(lit, 0), GAMMA)
-        lit = cv2.pow(np.maximum(light + DARK_NOISE * normal(generator, *image.shape), 0), 1 / GAMMA)
+        light = np.maximum(lit, 0) ** np.float32(GAMMA)
+        lit = np.maximum(light + DARK_NOISE * normal(generator, *image.shape), 0) ** np.float32(1 / GAMMA)
     changed = np.minimum(lit, 1) * np.float32(top)
     if modality.unit == "counts":
         changed = np.rint(changed)  # what is too dark for the camera's steps is lost
-    return emptied(clipped(changed, image, modality), ~seen(image, modality), modality)
+    return settled(changed, image, modality)
 
 
 def motion_blur(image: Image, modality: Modality, share: float, generator: Generator) -> Image:
@@ -48,10 +48,10 @@ def motion_blur(image: Image, modality: Modality, share: float, generator: Gener
     here = seen(image, modality)
     light = _light(image, modality)
     if here.all():
-        return clipped(_values(_filtered(light, kernel), image, modality), image, modality)
+        return settled(_values(_filtered(light, kernel), image, modality), image, modality)
     weight = np.maximum(cv2.filter2D(here.astype(np.float32), -1, kernel, borderType=cv2.BORDER_REPLICATE), 1e-6)
     mean = _filtered(light * here, kernel) / weight
-    return emptied(clipped(_values(mean, image, modality), image, modality), ~here, modality)
+    return settled(_values(mean, image, modality), image, modality)
 
 
 def _filtered(planes: Image, kernel: np.ndarray) -> Image:
@@ -88,8 +88,7 @@ def lens_dirt(image: Image, modality: Modality, share: float, generator: Generat
     light = _light(image, modality)
     mean = light[:, here].mean(axis=1) if here.any() else np.zeros(3, np.float32)
     dirt = (mean * np.array(DIRT, np.float32) if modality.sort == "camera" else mean)[:, None, None]  # 3 1 1
-    mixed = _values(light + (dirt - light) * cover, image, modality)
-    return emptied(clipped(mixed, image, modality), ~here, modality)
+    return settled(_values(light + (dirt - light) * cover, image, modality), image, modality)
 
 
 def _spots(height: int, width: int, share: float, generator: Generator) -> Float32[np.ndarray, "H W"]:
@@ -107,7 +106,7 @@ def _light(image: Image, modality: Modality) -> Image:
     if modality.sort != "camera":
         return image
     top = limits(image, modality)[1] or 1.0
-    return cv2.pow(np.clip(image * np.float32(1 / top), 0, 1), GAMMA)
+    return np.clip(image * np.float32(1 / top), 0, 1) ** np.float32(GAMMA)
 
 
 def _values(light: Image, image: Image, modality: Modality) -> Image:
@@ -115,4 +114,4 @@ def _values(light: Image, image: Image, modality: Modality) -> Image:
     if modality.sort != "camera":
         return light
     top = limits(image, modality)[1] or 1.0
-    return cv2.pow(np.maximum(light, 0), 1 / GAMMA) * np.float32(top)
+    return np.maximum(light, 0) ** np.float32(1 / GAMMA) * np.float32(top)
