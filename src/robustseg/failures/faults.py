@@ -55,7 +55,13 @@ _TABLE = (
         (2, 3, 5, 10, 20),
         temporal=True,
     ),
-    Fault("late_frame", "the image comes late: it is so many frames old", "frames", (1, 2, 3, 5, 10), temporal=True),
+    Fault(
+        "late_frame",
+        "the image that arrives is so many frames old",
+        "frames old",
+        (1, 2, 3, 5, 10),
+        temporal=True,
+    ),
     Fault("overexposure", "too much light; what exceeds the range is white", "stops", (1, 2, 3, 4, 5), ("camera",)),
     Fault("underexposure", "too little light, and the noise of dark pixels", "stops", (1, 2, 3, 4, 5), ("camera",)),
     Fault(

@@ -20,13 +20,14 @@ GAMMA = 2.2
 DARK_NOISE = 0.002
 """Standard deviation of a camera's noise without light; 1 = the light that is just white."""
 
-SPOTS = 12
-"""So many spots of dirt fit side by side into the image's width."""
+SPOTS = 60
+"""Spots of dirt on a lens, of random places and sizes."""
 DIRT = (0.30, 0.25, 0.20)
 """Light that comes through dirt on a colour camera's lens, as shares of the frame's mean light; brown."""
-SOFT = 0.08
-"""Width of a spot's blurred edge; 1 = the range of the random heights whose hills are the spots."""
-COARSE = 256
+SOFT = 0.35
+"""Width of a spot's blurred edge, as a share of its radius."""
+COARSE = 160
+"""Spots are drawn on an image of at most this width and then enlarged: they have no fine detail."""
 
 
 def exposed(image: Image, modality: Modality, stops: float, generator: Generator) -> Image:
@@ -93,12 +94,15 @@ def lens_dirt(image: Image, modality: Modality, share: float, generator: Generat
 
 def _spots(height: int, width: int, share: float, generator: Generator) -> Float32[np.ndarray, "H W"]:
     """How much of the light each pixel loses, 0..1; half or more on `share` of them."""
-    cell = width / SPOTS
-    rough = uniform(generator, max(2, round(height / cell)) + 2, SPOTS + 2)
-    small = (min(COARSE, width), max(1, round(height * min(COARSE, width) / width)))
-    hills = cv2.resize(rough, small, interpolation=cv2.INTER_CUBIC)
-    sea_level = np.quantile(hills, 1 - share)
-    return cv2.resize(np.clip((hills - np.float32(sea_level)) / SOFT + 0.5, 0, 1), (width, height))
+    columns = min(COARSE, width)
+    rows = max(1, round(height * columns / width))
+    x, y, size = uniform(generator, 3, SPOTS, 1, 1)
+    across = (np.arange(columns, dtype=np.float32) + 0.5) / columns - x  # SPOTS 1 W, in widths
+    down = (np.arange(rows, dtype=np.float32)[:, None] + 0.5) / columns - y * np.float32(rows / columns)  # SPOTS H 1
+    radii = (np.hypot(across, down) / (0.2 + size**2)).min(axis=0)  # in spots' sizes, many small, few large
+    radius = np.quantile(radii, share)
+    cover = np.clip((1 - radii / np.float32(max(radius, 1e-6))) / SOFT + 0.5, 0, 1)
+    return cv2.resize(cover, (width, height))
 
 
 def _light(image: Image, modality: Modality) -> Image:
