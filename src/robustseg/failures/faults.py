@@ -55,7 +55,13 @@ _TABLE = (
         (2, 3, 5, 10, 20),
         temporal=True,
     ),
-    Fault("late_frame", "the image comes late: it is so many frames old", "frames", (1, 2, 3, 5, 10), temporal=True),
+    Fault(
+        "late_frame",
+        "the image that arrives is so many frames old",
+        "frames old",
+        (1, 2, 3, 5, 10),
+        temporal=True,
+    ),
     Fault("overexposure", "too much light; what exceeds the range is white", "stops", (1, 2, 3, 4, 5), ("camera",)),
     Fault("underexposure", "too little light, and the noise of dark pixels", "stops", (1, 2, 3, 4, 5), ("camera",)),
     Fault(
@@ -134,9 +140,14 @@ def applies(fault: str, modality: Modality) -> bool:
 
 
 def stale(fault: str, severity: int, position: int) -> int:
-    """Which position of the sequence a temporal fault shows in place of `position`, at most as far on; counted from 0.
+    """Which position of the sequence a temporal fault shows in place of `position`, the same or an earlier one.
 
     A frozen sensor shows every n-th frame, a late one the n-th before; below 0 = the sequence does not reach so far.
+
+    Args:
+        fault: late_frame or frozen_frame.
+        severity: 1 to 5.
+        position: Of the frame in its sequence, from 0.
 
     Raises:
         ValueError: The fault is not temporal, or `position` is negative.

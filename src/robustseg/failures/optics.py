@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float32
 from torch import Generator
 
-from robustseg.failures.pixels import Image, clipped, emptied, limits, normal, seen, uniform
+from robustseg.failures.pixels import Image, emptied, limits, normal, seen, settled, uniform
 from robustseg.modalities import Modality
 
 GAMMA = 2.2
@@ -20,13 +20,14 @@ GAMMA = 2.2
 DARK_NOISE = 0.002
 """Standard deviation of a camera's noise without light; 1 = the light that is just white."""
 
-SPOTS = 12
-"""So many spots of dirt fit side by side into the image's width."""
+SPOTS = 60
+"""Spots of dirt on a lens, of random places and sizes."""
 DIRT = (0.30, 0.25, 0.20)
 """Light that comes through dirt on a colour camera's lens, as shares of the frame's mean light; brown."""
-SOFT = 0.08
-"""Width of a spot's blurred edge; 1 = the range of the random heights whose hills are the spots."""
-COARSE = 256
+SOFT = 0.35
+"""Width of a spot's blurred edge, as a share of its radius."""
+COARSE = 160
+"""Spots are drawn on an image of at most this width and then enlarged: they have no fine detail."""
 
 
 def exposed(image: Image, modality: Modality, stops: float, generator: Generator) -> Image:
@@ -34,12 +35,12 @@ def exposed(image: Image, modality: Modality, stops: float, generator: Generator
     top = limits(image, modality)[1] or 1.0
     lit = image * np.float32(2 ** (stops / GAMMA) / top)
     if stops < 0:
-        light = cv2.pow(np.maximum(lit, 0), GAMMA)
-        lit = cv2.pow(np.maximum(light + DARK_NOISE * normal(generator, *image.shape), 0), 1 / GAMMA)
+        light = np.maximum(lit, 0) ** np.float32(GAMMA)
+        lit = np.maximum(light + DARK_NOISE * normal(generator, *image.shape), 0) ** np.float32(1 / GAMMA)
     changed = np.minimum(lit, 1) * np.float32(top)
     if modality.unit == "counts":
         changed = np.rint(changed)  # what is too dark for the camera's steps is lost
-    return emptied(clipped(changed, image, modality), ~seen(image, modality), modality)
+    return settled(changed, image, modality)
 
 
 def motion_blur(image: Image, modality: Modality, share: float, generator: Generator) -> Image:
@@ -48,10 +49,10 @@ def motion_blur(image: Image, modality: Modality, share: float, generator: Gener
     here = seen(image, modality)
     light = _light(image, modality)
     if here.all():
-        return clipped(_values(_filtered(light, kernel), image, modality), image, modality)
+        return settled(_values(_filtered(light, kernel), image, modality), image, modality)
     weight = np.maximum(cv2.filter2D(here.astype(np.float32), -1, kernel, borderType=cv2.BORDER_REPLICATE), 1e-6)
     mean = _filtered(light * here, kernel) / weight
-    return emptied(clipped(_values(mean, image, modality), image, modality), ~here, modality)
+    return settled(_values(mean, image, modality), image, modality)
 
 
 def _filtered(planes: Image, kernel: np.ndarray) -> Image:
@@ -88,18 +89,20 @@ def lens_dirt(image: Image, modality: Modality, share: float, generator: Generat
     light = _light(image, modality)
     mean = light[:, here].mean(axis=1) if here.any() else np.zeros(3, np.float32)
     dirt = (mean * np.array(DIRT, np.float32) if modality.sort == "camera" else mean)[:, None, None]  # 3 1 1
-    mixed = _values(light + (dirt - light) * cover, image, modality)
-    return emptied(clipped(mixed, image, modality), ~here, modality)
+    return settled(_values(light + (dirt - light) * cover, image, modality), image, modality)
 
 
 def _spots(height: int, width: int, share: float, generator: Generator) -> Float32[np.ndarray, "H W"]:
     """How much of the light each pixel loses, 0..1; half or more on `share` of them."""
-    cell = width / SPOTS
-    rough = uniform(generator, max(2, round(height / cell)) + 2, SPOTS + 2)
-    small = (min(COARSE, width), max(1, round(height * min(COARSE, width) / width)))
-    hills = cv2.resize(rough, small, interpolation=cv2.INTER_CUBIC)
-    sea_level = np.quantile(hills, 1 - share)
-    return cv2.resize(np.clip((hills - np.float32(sea_level)) / SOFT + 0.5, 0, 1), (width, height))
+    columns = min(COARSE, width)
+    rows = max(1, round(height * columns / width))
+    x, y, size = uniform(generator, 3, SPOTS, 1, 1)
+    across = (np.arange(columns, dtype=np.float32) + 0.5) / columns - x  # SPOTS 1 W, in widths
+    down = (np.arange(rows, dtype=np.float32)[:, None] + 0.5) / columns - y * np.float32(rows / columns)  # SPOTS H 1
+    radii = (np.hypot(across, down) / (0.2 + size**2)).min(axis=0)  # in spots' sizes, many small, few large
+    radius = np.quantile(radii, share)
+    cover = np.clip((1 - radii / np.float32(max(radius, 1e-6))) / SOFT + 0.5, 0, 1)
+    return cv2.resize(cover, (width, height))
 
 
 def _light(image: Image, modality: Modality) -> Image:
@@ -107,7 +110,7 @@ def _light(image: Image, modality: Modality) -> Image:
     if modality.sort != "camera":
         return image
     top = limits(image, modality)[1] or 1.0
-    return cv2.pow(np.clip(image * np.float32(1 / top), 0, 1), GAMMA)
+    return np.clip(image * np.float32(1 / top), 0, 1) ** np.float32(GAMMA)
 
 
 def _values(light: Image, image: Image, modality: Modality) -> Image:
@@ -115,4 +118,4 @@ def _values(light: Image, image: Image, modality: Modality) -> Image:
     if modality.sort != "camera":
         return light
     top = limits(image, modality)[1] or 1.0
-    return cv2.pow(np.maximum(light, 0), 1 / GAMMA) * np.float32(top)
+    return np.maximum(light, 0) ** np.float32(1 / GAMMA) * np.float32(top)

@@ -10,7 +10,6 @@ from torch import Generator
 from robustseg.modalities import Modality
 
 Image = Float32[np.ndarray, "3 H W"]
-Values = Float32[np.ndarray, "3 *size"]
 
 COUNTS = 255.0
 
@@ -25,19 +24,22 @@ def seen(image: Image, modality: Modality) -> Bool[np.ndarray, "H W"]:
     return (image != modality.missing).any(axis=0)
 
 
-def limits(image: Values, modality: Modality) -> tuple[float, float]:
-    """Lowest and highest value that the modality can hold: 0 and 255 of counts, else the frame's own extremes.
+def limits(image: Image, modality: Modality) -> tuple[float, float]:
+    """Lowest and highest value that the modality can hold: 0 and 255 of counts, else the extremes of what was seen.
 
-    Counts beyond 0..255, of 12 or 16 bits say, widen the range to the frame's extremes.
+    Counts beyond 0..255, of 12 or 16 bits say, widen the range to these extremes.
     """
-    low, high = float(image.min()), float(image.max())
+    here = seen(image, modality)
+    values = image if here.all() else image[:, here]
+    low, high = (float(values.min()), float(values.max())) if values.size else (modality.missing, modality.missing)
     return (min(low, 0.0), max(high, COUNTS)) if modality.unit == "counts" else (low, high)
 
 
-def clipped(image: Image, like: Image, modality: Modality) -> Image:
-    """`image` within the limits of `like`."""
-    low, high = limits(like, modality)
-    return np.clip(image, low, high)
+def settled(image: Image, before: Image, modality: Modality) -> Image:
+    """A changed image, kept within the limits of what it was before, and missing where that was missing."""
+    here = seen(before, modality)
+    inside = np.clip(image, *limits(before, modality))
+    return inside if here.all() else emptied(inside, ~here, modality)
 
 
 def emptied(image: Image, where: Bool[np.ndarray, "H W"], modality: Modality) -> Image:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float32
 from torch import Generator
 
-from robustseg.failures.pixels import Image, clipped, emptied, limits, normal, seen, uniform
+from robustseg.failures.pixels import Image, emptied, limits, normal, seen, settled, uniform
 from robustseg.modalities import Modality
 
 FIELD_OF_VIEW = 90.0
@@ -49,10 +49,12 @@ def drift(image: Image, modality: Modality, degrees: float, generator: Generator
     roll = degrees if side < 0.5 else -degrees
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), roll, 1.0)
     matrix[:, 2] += tilt * np.array([math.cos(2 * math.pi * direction), math.sin(2 * math.pi * direction)])
-    method = cv2.INTER_NEAREST if modality.resample == "nearest" else cv2.INTER_LINEAR
-    moved = np.stack([_warped(plane, matrix, method, modality.missing) for plane in image])
-    still_seen = _warped(seen(image, modality).astype(np.uint8), matrix, cv2.INTER_NEAREST, 0)
-    return emptied(moved, still_seen == 0, modality)
+    if modality.resample == "nearest":
+        return np.stack([_warped(plane, matrix, cv2.INTER_NEAREST, modality.missing) for plane in image])
+    here = seen(image, modality).astype(np.float32)
+    weight = _warped(here, matrix, cv2.INTER_LINEAR, 0)  # how much of a pixel comes from what was seen
+    moved = np.stack([_warped(plane * here, matrix, cv2.INTER_LINEAR, 0) for plane in image])
+    return emptied(moved / np.maximum(weight, 0.5), weight < 0.5, modality)
 
 
 def _warped(plane: np.ndarray, matrix: np.ndarray, method: int, border: float) -> np.ndarray:
@@ -95,17 +97,10 @@ def _ghosts(image: Image, modality: Modality, share: float, generator: Generator
 
 
 def _grainy(image: Image, modality: Modality, share: float, generator: Generator) -> Image:
-    here = seen(image, modality)
     grain = normal(generator, *image.shape)
     stripes: Float32[np.ndarray, "H 1"] = normal(generator, image.shape[1], 1)
-    low, high = _range(image, here, modality)
+    low, high = limits(image, modality)
     grain += np.float32(STRIPES) * stripes
     grain *= np.float32(share * (high - low))
     grain += image
-    return emptied(clipped(grain, image, modality), ~here, modality)
-
-
-def _range(image: Image, here: np.ndarray, modality: Modality) -> tuple[float, float]:
-    """Extremes of what was seen; of counts, what can be held."""
-    inside = image[:, here]
-    return limits(image, modality) if modality.unit == "counts" or not inside.size else limits(inside, modality)
+    return settled(grain, image, modality)
