@@ -74,6 +74,7 @@ def evaluate(
     """
     from robustseg.models.card import read_card
     from robustseg.report import tables
+    from robustseg.robustness.worth import knows_worth
     from robustseg.scoring import evaluate_folder, evaluation_frames
 
     frames, split = evaluation_frames(model, recipe_file=recipe_file, root=root, split=split)
@@ -91,9 +92,12 @@ def evaluate(
         console.print(f"{folder}: {target / 'evaluation.json'}, evaluation.csv, counts.npz")
     last = list(results.values())[-1]
     shown = [tables.comparison_table(results)] if against else [tables.subset_table(last), tables.class_table(last)]
-    for grid in [*shown, tables.condition_table(last), tables.worth_table(last)]:
+    known = knows_worth(last)
+    for grid in [*shown, tables.condition_table(last), *([tables.worth_table(last)] if known else [])]:
         if grid.rows:
             console.print(tables.terminal(grid))
+    if not known:
+        console.print("what each sensor is worth needs every set of them: evaluate again with --subsets all")
 
 
 def predict(
