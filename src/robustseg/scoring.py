@@ -16,6 +16,7 @@ from robustseg.recipe_file import RECIPE_FILE, read_recipe
 from robustseg.robustness import Evaluation, evaluate
 
 SUMMARY_FILE = "training.json"
+EVALUATION_FILE = "evaluation.json"
 
 
 def evaluation_frames(model: Path, *, recipe_file: Path | None, root: str, split: str) -> tuple[Frames, str]:
@@ -60,3 +61,27 @@ def evaluate_folder(
     with progress_bar(f"evaluating {folder}") as report:
         result = evaluate(model, frames, split=split, subsets=subsets, batch_size=batch_size, progress=report)
     return replace(result, model=folder.name, note=selection_note(folder, split))
+
+
+def stored_evaluation(folder: Path, split: str = "") -> Path:
+    """Where the stored evaluation of a model folder lies; an evaluation's own folder is taken as it is.
+
+    Args:
+        folder: MODEL, with MODEL/evaluation/SPLIT in it, or MODEL/evaluation/SPLIT itself.
+        split: Which one, if the model was evaluated on several.
+
+    Raises:
+        FileNotFoundError: There is none, or none of that split.
+        ValueError: There are several.
+    """
+    if (folder / EVALUATION_FILE).is_file():
+        return folder
+    found = sorted(path.parent for path in (folder / "evaluation").glob(f"*/{EVALUATION_FILE}"))
+    names = ", ".join(path.name for path in found)
+    if not found:
+        raise FileNotFoundError(f"{folder} holds no evaluation: run `robustseg evaluate MODEL` first, then name MODEL")
+    if split and split not in [path.name for path in found]:
+        raise FileNotFoundError(f"{folder} was not evaluated on {split}, only on {names}")
+    if not split and len(found) > 1:
+        raise ValueError(f"{folder} was evaluated on {names}: choose one with --split")
+    return folder / "evaluation" / split if split else found[0]
