@@ -21,6 +21,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "train": commands.train,
     "evaluate": commands.evaluate,
     "calibrate": commands.calibrate,
+    "expect": commands.expect,
     "predict": commands.predict,
     "convert": commands.convert,
     "data make-world": commands.make_world,

@@ -146,6 +146,29 @@ def calibrate(
     console.print(f"{model / 'model.json'}: fitted on {where}")
 
 
+def expect(folder: Path, *, failure: str = "", together: str = "", split: str = "", most: int = 10) -> None:
+    """Tell what mIoU to expect if sensors fail with given probabilities, from a stored evaluation.
+
+    What is not named never fails. Causes are independent; with nothing left the most frequent class is predicted.
+
+    Args:
+        folder: A model folder that was evaluated, or the folder of an evaluation.
+        failure: Probability of failure of sensors or modalities, as in rgb=0.01,lidar=0.05; 'rgb&nir=0.02' (in quotes)
+            is a group that fails together.
+        together: Groups that fail together, as in rgb,aolp=0.001 or rgb,aolp=0.001,lidar,radar=0.01.
+        split: Which evaluation, if the model has several.
+        most: List so many of the likeliest states.
+    """
+    from robustseg.report import tables
+    from robustseg.robustness import load, stored_evaluation
+    from robustseg.robustness.expectation import parse_failures
+
+    failures = parse_failures(failure, together)
+    console.print(
+        tables.terminal(tables.expectation_table(load(stored_evaluation(folder, split)), failures, most=most))
+    )
+
+
 def predict(
     model: Path,
     folder: Path,

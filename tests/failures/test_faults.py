@@ -114,7 +114,7 @@ def test_the_table() -> None:
 def test_late_frames_are_old_and_frozen_frames_are_held() -> None:
     for severity in SEVERITIES:
         frames = int(FAULTS["late_frame"].values[severity - 1])
-        assert [stale("late_frame", severity, now) for now in range(30)] == [0] * frames + list(range(30 - frames))
+        assert [stale("late_frame", severity, now) for now in range(30)] == list(range(-frames, 30 - frames))
         frames = int(FAULTS["frozen_frame"].values[severity - 1])
         held = [n for n in range(30) for _ in range(frames) if n % frames == 0][:30]
         assert [stale("frozen_frame", severity, now) for now in range(30)] == held

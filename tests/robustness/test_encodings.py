@@ -105,7 +105,7 @@ def test_faults_act_on_one_sensor_before_normalisation(keen_model, toy_frames) -
             return None  # no recording is known
         image = sample.images[place]
         if variant.what != "frozen_frame":
-            generator = generator_for(0, sample.name, modality.device, variant.what, f"{variant.amount:g}")
+            generator = generator_for(0, sample.name, modality.device, variant.what)
             image = apply_fault(variant.what, image, modality, int(variant.amount), generator)
         images = clean.clone()
         images[place] = normalise(image[None], [modality])[0]

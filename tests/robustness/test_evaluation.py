@@ -1,7 +1,5 @@
 import csv
-import math
 
-import numpy as np
 import pytest
 import torch
 
@@ -29,15 +27,6 @@ def test_scores_match_loops(found: Evaluation, absent: str) -> None:
     name, worst = found.worst(absent)
     assert worst == pytest.approx(min(expected))
     assert scores[found.names.index(name)].item() == pytest.approx(min(expected))
-
-
-def test_a_sensor_is_worth_what_it_adds(found: Evaluation) -> None:
-    scores = dict(zip(found.names, found.miou().tolist(), strict=True))
-    worth = found.worth()
-    assert list(worth) == ["camera", "depth"]
-    assert math.isnan(worth["camera"])  # its only pair starts from depth alone, which was never scored
-    pairs = [("rgb", "rgb+depth"), ("aolp", "depth+aolp"), ("rgb+aolp", "rgb+depth+aolp")]
-    assert worth["depth"] == pytest.approx(np.mean([scores[more] - scores[less] for less, more in pairs]))
 
 
 def test_conditions_are_tags_with_few_values(found: Evaluation) -> None:

@@ -2,6 +2,6 @@
 
 from robustseg.robustness.evaluate import evaluate
 from robustseg.robustness.evaluation import Evaluation
-from robustseg.robustness.storage import load, load_study, save, save_study
+from robustseg.robustness.storage import load, load_study, save, save_study, stored_evaluation
 
-__all__ = ["Evaluation", "evaluate", "load", "load_study", "save", "save_study"]
+__all__ = ["Evaluation", "evaluate", "load", "load_study", "save", "save_study", "stored_evaluation"]

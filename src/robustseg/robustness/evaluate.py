@@ -12,13 +12,13 @@ import torch
 
 from robustseg.build import find_device
 from robustseg.data.sample import Batch, Frames, Sample, collate
-from robustseg.labels import class_names
+from robustseg.labels import IGNORE, class_names
 from robustseg.metrics import count
 from robustseg.modalities import Modality
 from robustseg.models.released import ORIGIN
 from robustseg.models.segmenter import Segmenter
 from robustseg.recipe import Scoring
-from robustseg.robustness.calibration import confidence_counts
+from robustseg.robustness.calibration import bin_confidence, most_likely
 from robustseg.robustness.cases import Case, Which, case_rows, protocol_cases
 from robustseg.robustness.encodings import Encodings, ZeroImages
 from robustseg.robustness.evaluation import Evaluation
@@ -163,11 +163,15 @@ def _count_batch(model: Segmenter, images: Images, plan: Plan, tally: Tally, zer
         if not scored:
             continue
         part, rows = tally.parts[protocol], index[scored].numpy()
-        predictions = logits.max(dim=1).indices  # on CPUs several times as fast as argmax
-        part.counts[rows, row] = count(predictions, labels[scored], logits.shape[1]).cpu().numpy()
+        truth = labels[scored]
+        if part.confidence is None:
+            predictions = logits.max(dim=1).indices  # on CPUs several times as fast as argmax
+        else:
+            confidence, predictions = most_likely(logits)
+            binned = bin_confidence(confidence, predictions == truth, truth != IGNORE)
+            part.confidence[rows, row] = binned.cpu().numpy()
+        part.counts[rows, row] = count(predictions, truth, logits.shape[1]).cpu().numpy()
         part.scored[rows, row] = True
-        if part.confidence is not None:
-            part.confidence[rows, row] = confidence_counts(logits, labels[scored]).cpu().numpy()
     for place, name, tags in zip(index.tolist(), batch.names, batch.tags, strict=True):
         tally.done(place, name, tags)
 

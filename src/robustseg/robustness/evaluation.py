@@ -97,19 +97,6 @@ class Evaluation:
         place = int(scores.nan_to_num(nan=math.inf).argmin())
         return self.names[place], scores[place].item()
 
-    def worth(self, absent: AbsentClass = "zero") -> dict[str, float]:
-        """What each sensor is worth: mIoU with it minus without, mean over all pairs of subsets it tells apart."""
-        scores = dict(zip(map(tuple, self.subsets.tolist()), self.miou(absent).tolist(), strict=True))
-        gains: dict[str, float] = {}
-        for sensor in dict.fromkeys(self.sensors):
-            own = [device == sensor for device in self.sensors]
-            without = [row for row in scores if not any(a and b for a, b in zip(row, own, strict=True))]
-            joined = [tuple(a or b for a, b in zip(row, own, strict=True)) for row in without]
-            pairs = zip(without, joined, strict=True)
-            differences = [scores[more] - scores[less] for less, more in pairs if more in scores]
-            gains[sensor] = torch.tensor(differences, dtype=torch.float64).nanmean().item()
-        return gains
-
     def where(self, frames: Bool[Tensor, " F"]) -> Evaluation:
         """The evaluation of some of the frames."""
         kept = frames.nonzero().flatten().tolist()
@@ -140,7 +127,6 @@ class Evaluation:
             "full": {absent: _number(self.full(absent)) for absent in absents},
             "worst": {absent: _named(*self.worst(absent)) for absent in absents},
             "expected": {str(rate): _number(emm_expected(self.miou(), self.subsets, rate)) for rate in EMM_RATES},
-            "worth": {sensor: _number(gain) for sensor, gain in self.worth().items()},
             "subsets": [
                 {
                     "name": name,

@@ -107,6 +107,30 @@ def load_study(folder: Path) -> dict[str, Evaluation]:
     return study
 
 
+def stored_evaluation(folder: Path, split: str = "") -> Path:
+    """Where the stored evaluation of a model folder lies; an evaluation's own folder is taken as it is.
+
+    Args:
+        folder: MODEL, with MODEL/evaluation/SPLIT in it, or MODEL/evaluation/SPLIT itself.
+        split: Which one, if the model was evaluated on several.
+
+    Raises:
+        FileNotFoundError: There is none, or none of that split.
+        ValueError: There are several.
+    """
+    if (folder / JSON_FILE).is_file():
+        return folder
+    found = sorted(path.parent for path in (folder / "evaluation").glob(f"*/{JSON_FILE}"))
+    names = ", ".join(path.name for path in found)
+    if not found:
+        raise FileNotFoundError(f"{folder} holds no evaluation: run `robustseg evaluate MODEL` first, then name MODEL")
+    if split and split not in [path.name for path in found]:
+        raise FileNotFoundError(f"{folder} was not evaluated on {split}, only on {names}")
+    if not split and len(found) > 1:
+        raise ValueError(f"{folder} was evaluated on {names}: choose one with --split")
+    return folder / "evaluation" / split if split else found[0]
+
+
 def _saver(array: np.ndarray) -> Callable[[Path], None]:
     def write(path: Path) -> None:
         with path.open("wb") as stream:

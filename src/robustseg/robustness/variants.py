@@ -120,7 +120,7 @@ class Images:
             image = self._past(int(self.batch.index[row]), place, variant)
             assert image is not None  # `samples` left such frames out
         else:
-            generator = generator_for(self.seed, name, modality.device, variant.what, f"{variant.amount:g}")
+            generator = generator_for(self.seed, name, modality.device, variant.what)  # a higher severity breaks more
             image = apply_fault(variant.what, self.batch.images[row, place], modality, int(variant.amount), generator)
         return normalise(image[None], [modality])[0]
 
