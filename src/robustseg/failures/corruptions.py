@@ -50,7 +50,12 @@ def add_noise(image: Float[Tensor, "3 H W"], level: Level, sort: str, generator:
         level: See `NOISE_LEVELS`.
         sort: The modality's `sort`.
         generator: Keyed by frame and modality, see `generator_for`.
+
+    Raises:
+        ValueError: There is no such level.
     """
+    if level not in NOISE_LEVELS:
+        raise ValueError(f"noise is {', '.join(NOISE_LEVELS)}, not {level!r}")
     density, std = NOISE_LEVELS[level]
     elements = image.numel()
     number = int(density * elements / 2)
