@@ -122,17 +122,26 @@ def letters_of(dataset: str, modalities: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def subset_scores(dataset: str, evaluation: Evaluation, absent: AbsentClass = "zero") -> dict[str, float]:
-    """The field's letters of each subset, in the field's order -> mIoU."""
+    """The field's letters of each subset, in the field's order -> mIoU.
+
+    Raises:
+        ValueError: A modality is none of the benchmark's, or the evaluation's rows are no subsets.
+    """
     letters = letters_of(dataset, evaluation.modalities)
-    scores = {}
+    scores: dict[str, float] = {}
     for row, score in zip(evaluation.subsets.tolist(), evaluation.miou(absent).tolist(), strict=True):
-        scores[_join(dataset, [letter for letter, here in zip(letters, row, strict=True) if here])] = score
+        name = _join(dataset, [letter for letter, here in zip(letters, row, strict=True) if here])
+        if name in scores:
+            raise ValueError(
+                f"the rows of protocol {evaluation.protocol!r} are no subsets of sensors: give that of emm"
+            )
+        scores[name] = score
     order = field_order(_join(dataset, letters))
     return {name: scores[name] for name in order if name in scores}
 
 
 def beside(facts: RunFacts) -> tuple[Beside, ...]:
-    """The published rows of the run's benchmark: the fewest differences first, then the best mean, then the best full."""
+    """The published rows of the run's benchmark: fewest differences first, then the best mean, then full score."""
     rows = [Beside(row, marks(row, facts)) for row in published_rows() if row.dataset == facts.dataset]
     return tuple(sorted(rows, key=lambda found: (len(found.marks), -(found.row.mean or 0), -(found.row.full or 0))))
 

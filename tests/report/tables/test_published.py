@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import pytest
+import torch
 
 from robustseg.report.beside import RunFacts
 from robustseg.report.tables import (
@@ -35,6 +36,13 @@ def test_the_fields_columns_as_markdown_and_latex(found):
     assert field_table({"student": found}).head[1:5] == ("L", "R", "D", "E")
     with pytest.raises(ValueError, match="other was evaluated on other subsets than student"):
         field_table({"student": found, "other": replace(found, subsets=found.subsets.flip(0))})
+
+
+def test_rows_that_are_no_subsets_are_refused(found):
+    twice = replace(found, subsets=torch.ones_like(found.subsets), protocol="nm")
+    for dataset in ("deliver", ""):
+        with pytest.raises(ValueError, match="protocol 'nm' are no subsets of sensors"):
+            field_table({"student": twice}, dataset)
 
 
 def test_own_rows_stand_above_marked_published_ones(found):

@@ -146,7 +146,10 @@ def published_protocol_table(
 def _scores(dataset: str, evaluation: Evaluation, absent: AbsentClass) -> dict[str, float]:
     if dataset:
         return subset_scores(dataset, evaluation, absent)
-    return dict(zip(evaluation.letters, evaluation.miou(absent).tolist(), strict=True))
+    scores = dict(zip(evaluation.letters, evaluation.miou(absent).tolist(), strict=True))
+    if len(scores) < len(evaluation.subsets):
+        raise ValueError(f"the rows of protocol {evaluation.protocol!r} are no subsets of sensors: give that of emm")
+    return scores
 
 
 def _values(evaluation: Evaluation, absent: AbsentClass) -> dict[str, float]:
