@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from robustseg.labels import IGNORE, MAX_CLASSES, LabelClass, label_table
 from robustseg.modalities import Modality, check_modalities
@@ -35,6 +36,7 @@ class ModelCard:
         labels: File pattern of the label images of the data it was trained on; empty = unknown.
         ignore_ids: Label ids in files that take part in no loss and no score.
         resize: Height and width that frames are resized to when they are read; None = as stored.
+        benchmark: The benchmark it was trained on; empty = none. Its recipe says how the benchmark's files are read.
     """
 
     backbone: str
@@ -49,6 +51,7 @@ class ModelCard:
     labels: str = ""
     ignore_ids: tuple[int, ...] = (IGNORE,)
     resize: tuple[int, int] | None = None
+    benchmark: Literal["", "deliver", "muses", "mcubes"] = ""
 
     def __post_init__(self) -> None:
         if self.backbone not in SHAPES:

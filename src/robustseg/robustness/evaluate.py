@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
@@ -102,11 +103,12 @@ def count_subsets(
     Args:
         model: With `encode_batch`, `fuse` and `decode`.
         batch: For its labels and what it has.
-        images: The batch's images, normalised, where the model is; small ones are padded as in prediction.
+        images: The batch's images, normalised, where the model is; small ones are padded as in prediction. Where labels
+            have another size, the logits are brought to it.
         subsets: Of its modalities; a sample that has nothing of one counts 0 there.
     """
     available, labels = batch.present.to(images.device), batch.labels.to(images.device)
-    height, width = labels.shape[1:]
+    height, width = images.shape[-2:]
     images = padded(images)
     encoded = model.encode_batch(images, available)
     counts = []
@@ -115,6 +117,8 @@ def count_subsets(
         empty = ~present.any(dim=1)  # B; fused from what there is, then not counted
         fused = model.fuse(encoded.maps, encoded.sample, encoded.modality, present | (available & empty[:, None]))
         logits = model.decode(fused, (images.shape[-2], images.shape[-1]))[..., :height, :width]
+        if labels.shape[1:] != (height, width):  # labels of a size of their own are scored at that size
+            logits = F.interpolate(logits, size=labels.shape[1:], mode="bilinear", align_corners=False)
         predictions = logits.max(dim=1).indices  # on CPUs several times as fast as argmax
         counts.append(count(predictions, labels, logits.shape[1]) * ~empty[:, None, None])
     return torch.stack(counts, dim=1)
@@ -128,12 +132,16 @@ def batches(frames: Frames, batch_size: int) -> Iterator[Batch]:
     for place in range(len(frames)):
         sample = frames[place]
         full = len(waiting) == batch_size
-        if waiting and (full or waiting[0].images.shape != sample.images.shape):
+        if waiting and (full or _sizes(waiting[0]) != _sizes(sample)):
             yield collate(waiting, range(place - len(waiting), place))
             waiting = []
         waiting.append(sample)
     if waiting:
         yield collate(waiting, range(len(frames) - len(waiting), len(frames)))
+
+
+def _sizes(sample: Sample) -> tuple[torch.Size, torch.Size]:
+    return sample.images.shape, sample.labels.shape
 
 
 def check_frames(model: Segmenter, frames: Frames) -> None:
