@@ -87,7 +87,8 @@ def prediction_frames(card: ModelCard, folder: Path, split: str, data: Data | No
                 f"the model was trained on {card.benchmark}, whose files its recipe.yaml says how to read: put that "
                 "back beside its weights, or give images to robustseg.Predictor"
             )
-        return open_anyway(replace(data, root=str(folder)), split or data.val).unlabelled()
+        frames = open_anyway(replace(data, root=str(folder)), split or data.val, training=True)  # as they are stored
+        return frames.unlabelled()
     try:
         return FolderFrames(
             folder,

@@ -39,8 +39,9 @@ def write_deliver(
 
     Raises:
         FileExistsError: `out` holds something already.
+        ValueError: There are no frames, or they are too small.
     """
-    start(out)
+    start(out, frames, size)
     for place, split in enumerate(SPLITS):
         for index in range(frames):
             draw = np.random.default_rng([seed, place, index])
@@ -76,7 +77,7 @@ def _camera(
     return with_alpha(image)
 
 
-def _events(labels: UInt8[np.ndarray, "H W"], failure: str, draw: np.random.Generator) -> UInt8[np.ndarray, "H W 4"]:
+def _events(labels: UInt8[np.ndarray, "H W"], failure: str, draw: np.random.Generator) -> UInt8[np.ndarray, "h w 4"]:
     """Two polarities, in channels 0 and 2: at borders and here and there, on some classes more often than on others."""
     if failure == "eventlowres":
         height, width = (max(1, round(side * LOW_RESOLUTION)) for side in labels.shape)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from robustseg.data.benchmarks.mcubes import CLASSES, FILES, LABELS, LISTS, SPLITS
+from robustseg.data.benchmarks.mcubes import CLASSES, DROPPED, FILES, LABELS, LISTS, SPLITS
 from robustseg.data.fake.pictures import grain, label_map, looks, painted, start, write_png
 from robustseg.files import write_text
 
@@ -36,8 +36,9 @@ def write_mcubes(
 
     Raises:
         FileExistsError: `out` holds something already.
+        ValueError: There are no frames, or they are too small.
     """
-    start(out)
+    start(out, frames, size, dropped=DROPPED)
     stems: dict[str, list[str]] = {}
     for place, split in enumerate(SPLITS):
         for index in range(frames):

@@ -9,16 +9,25 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, Shaped, UInt8
 
+from robustseg.recipe import LARGEST, SMALLEST
+
 SHAPES = 14
 """Shapes of a label map, on a background of bands."""
 
 
-def start(out: Path) -> None:
-    """Makes a folder for a fake benchmark.
+def start(out: Path, frames: int, size: tuple[int, int], *, dropped: int = 0) -> None:
+    """Makes a folder for a fake benchmark of so many frames, of a size of which some columns will be dropped.
 
     Raises:
         FileExistsError: It holds something already.
+        ValueError: No recipe could use such frames.
     """
+    if frames < 1:
+        raise ValueError(f"frames must be 1 or more, got {frames}")
+    if not (SMALLEST <= size[0] <= LARGEST and SMALLEST + dropped <= size[1] <= LARGEST):
+        raise ValueError(
+            f"size must lie in {SMALLEST}..{LARGEST} high and {SMALLEST + dropped}..{LARGEST} wide, got {size}"
+        )
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FileExistsError(f"{out} is not empty: name a new folder")
     out.mkdir(parents=True, exist_ok=True)
@@ -51,8 +60,13 @@ def label_map(size: tuple[int, int], classes: int, index: int, draw: np.random.G
 
 
 def looks(classes: int, which: int) -> Float32[np.ndarray, "K 3"]:
-    """A value in 0..1 for every class and channel: how one modality sees the classes, whatever the frame."""
-    return np.random.default_rng(which).random((classes, 3), dtype=np.float32)
+    """A value in 0..1 for every class and channel: how one modality sees the classes, whatever the frame.
+
+    Evenly spread, so that no two classes are alike.
+    """
+    draw = np.random.default_rng(which)
+    ranks = np.stack([draw.permutation(classes) for _ in range(3)], axis=1)
+    return ((ranks + 0.5) / classes).astype(np.float32)
 
 
 def painted(
