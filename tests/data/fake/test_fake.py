@@ -85,13 +85,13 @@ def test_nothing_is_overwritten_and_nothing_useless_written(tmp_path, write, siz
 
 def test_classes_differ_in_every_modality(tmp_path):
     """Each class that is large enough has its own mean over the pixels that a sensor sees at all."""
-    write_deliver(tmp_path / "d", frames=1, size=(104, 104))
+    write_deliver(tmp_path / "d", frames=1, size=(300, 300))
     frames = open_benchmark(Data(kind="deliver", root=str(tmp_path / "d")), "train", training=True)
     sample = frames[0]
-    large = [value for value in range(25) if int((sample.labels == value).sum()) > 300]
+    large = [value for value in range(25) if int((sample.labels == value).sum()) > 900]
     assert len(large) > 8
     for place, name in enumerate(("rgb", "depth", "event", "lidar")):
-        seen = sample.images[place].amax(dim=0) > 0 if name == "lidar" else torch.ones(104, 104, dtype=torch.bool)
+        seen = sample.images[place].amax(dim=0) > 0 if name == "lidar" else torch.ones(300, 300, dtype=torch.bool)
         means = [sample.images[place][:, seen & (sample.labels == value)].mean(dim=1) for value in large]
         distances = torch.cdist(torch.stack(means), torch.stack(means)) + 1e9 * torch.eye(len(means))
         assert distances.min() > 1, name
