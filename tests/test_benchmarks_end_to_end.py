@@ -13,7 +13,7 @@ from robustseg.frames import fingerprint, open_frames, prediction_frames
 from robustseg.models.card import read_card
 from robustseg.recipe import Data
 from robustseg.recipe_file import read_recipe
-from robustseg.robustness.evaluation import load
+from robustseg.robustness import load
 from robustseg.scoring import selection_note
 
 SIZES = {"deliver": (40, 48), "mcubes": (40, 192 + 48)}
