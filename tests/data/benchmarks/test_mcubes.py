@@ -125,6 +125,11 @@ def test_the_angle_under_a_horizontal_flip(tree):
     assert torch.allclose(turned, -angle)
 
 
+def test_quarter_turns_are_not_corrected_and_refused():
+    with pytest.raises(ValueError, match="quarter_turns change the angle"):
+        Data(kind="mcubes", size=(32, 32), mirror_aolp=True, transforms=Transforms(quarter_turns=True))
+
+
 def test_lists_may_have_blank_lines_and_doubles(tmp_path):
     path = tmp_path / "train.txt"
     path.write_bytes(b"\xef\xbb\xbfone_1\r\n\r\n  two_2 \r\none_1\r\n\n")

@@ -4,9 +4,9 @@
     ROOT/polL_color/<stem>.png  polL_aolp_sin/<stem>.npy  polL_aolp_cos/<stem>.npy  polL_dolp/<stem>.npy
     ROOT/NIR_warped/<stem>.png  GT/<stem>.png
 
-The cameras see no common part in the left 192 columns, which are dropped from every array and label. The mask of pixels
-where near infrared could not be warped, NIR_warped_mask, is not used: published code after the first paper's does not
-either, and near infrared is 0 there. Letters: `h w` a file's size, `H W` what is left of it.
+The cameras see no common part in the left 192 columns, which are dropped from every array and label. NIR_warped_mask,
+which marks pixels where near infrared could not be warped, is not used: the first paper ignores them in its loss, the
+code of all later tables does not. Letters: `h w` a file's size, `H W` what is left of it.
 """
 
 from __future__ import annotations
