@@ -27,6 +27,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "data make-world": commands.make_world,
     "data check": commands.check_data,
     "data stats": commands.show_stats,
+    "data fake": commands.fake_data,
+    "data conventions": commands.show_conventions,
     "demo": commands.demo,
 }
 

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from robustseg.files import make_writable
 from robustseg.progress import progress_bar, tracked
-from robustseg.recipe import Backbone, Recipe
+from robustseg.recipe import BENCHMARKS, Backbone, Recipe
 
 console = Console(
     highlight=False,
@@ -183,9 +183,11 @@ def predict(
 
     Args:
         model: A model folder.
-        folder: Frames, laid out as the model's training data was; labels are not needed.
+        folder: Frames, laid out as the model's training data was; labels are not needed. For a model that was trained
+            on a benchmark, that benchmark's root.
         out: Where the results go.
-        split: The folder that `{split}` in the file patterns stands for; empty = no such folder level.
+        split: The folder that `{split}` in the file patterns stands for; empty = no such folder level. A benchmark's
+            split; empty = the one that the model's recipe reports.
         only: Use these modalities or sensors only, as in rgb,lidar.
         without: Leave these out.
         device: Where to compute: cpu, cuda, cuda:1; auto = a GPU if there is one.
@@ -193,9 +195,12 @@ def predict(
     from robustseg.build import load
     from robustseg.deploy import predict_folder
     from robustseg.frames import prediction_frames
+    from robustseg.recipe_file import RECIPE_FILE, read_recipe
 
     segmenter = load(model, device=device)
-    frames = prediction_frames(segmenter.card, folder, split)
+    recipe = model / RECIPE_FILE
+    data = read_recipe(recipe).data if segmenter.card.benchmark and recipe.is_file() else None
+    frames = prediction_frames(segmenter.card, folder, split, data)
     with progress_bar(f"segmenting {folder}") as report:
         records = predict_folder(segmenter, frames, out, only=_names(only), without=_names(without), progress=report)
     done = [record for record in records if not record["skipped"]]
@@ -258,18 +263,21 @@ def check_data(recipe: Recipe) -> None:
     Args:
         recipe: Whose data to check.
     """
+    from robustseg.data.benchmarks.check import check_benchmark
     from robustseg.data.check import check_frames
     from robustseg.report.data import check_lines
 
-    if recipe.data.kind != "folders":
+    if recipe.data.kind == "world":
         raise ValueError("the built-in world is made, not read: there are no files to check")
     if not recipe.data.root:
         raise ValueError("say where the data are: --data.root FOLDER")
 
     bad = 0
     for split in dict.fromkeys((recipe.data.train, recipe.data.val)):
-        result = check_frames(recipe.data, split, progress=tracked(f"reading {split}"))
-        for line in check_lines(result):
+        benchmark = recipe.data.kind in BENCHMARKS
+        check = check_benchmark if benchmark else check_frames
+        result = check(recipe.data, split, progress=tracked(f"reading {split}"))
+        for line in check_lines(result, alike=3 if benchmark else None):
             console.print(line)
         bad += len(result.errors)
     if bad:
@@ -292,6 +300,40 @@ def show_stats(recipe: Recipe, *, limit: int = 0) -> None:
     found = data_statistics(frames, limit=limit or None, progress=tracked(f"reading {recipe.data.train}"))
     for grid in (modality_table(found, frames.modalities), class_table(found, frames.classes)):
         console.print(terminal(grid, decimals=2))
+
+
+def show_conventions() -> None:
+    """List the habits of published code that strict reading does not share, and whose numbers they change."""
+    from robustseg.data.benchmarks import CONVENTIONS
+    from robustseg.report.data import convention_table
+    from robustseg.report.tables import terminal
+
+    console.print(terminal(convention_table(CONVENTIONS)))
+
+
+def fake_data(
+    benchmark: Literal["deliver", "mcubes"],
+    out: Path,
+    *,
+    frames: int = 8,
+    seed: int = 0,
+    size: tuple[int, int] | None = None,
+) -> None:
+    """Write a small made-up folder in a benchmark's exact layout, to try recipes before a large download.
+
+    Args:
+        benchmark: Whose layout.
+        out: The folder to write; it becomes data.root.
+        frames: Of each split.
+        seed: Which pictures.
+        size: Height and width, as in [256,448]; by default the benchmark's own.
+    """
+    from robustseg.data import fake
+
+    write = {"deliver": fake.write_deliver, "mcubes": fake.write_mcubes}[benchmark]
+    with progress_bar(f"writing {out}") as report:
+        write(out, frames, seed, **({"size": size} if size else {}), progress=report)
+    console.print(f"{frames} frames of each split: {out}\nnext: robustseg data check RECIPE --data.root {out}")
 
 
 def demo(
