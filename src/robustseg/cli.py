@@ -21,10 +21,12 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "train": commands.train,
     "evaluate": commands.evaluate,
     "predict": commands.predict,
+    "submit": commands.submit,
     "convert": commands.convert,
     "data make-world": commands.make_world,
     "data check": commands.check_data,
     "data stats": commands.show_stats,
+    "data project": commands.project,
     "demo": commands.demo,
 }
 

@@ -8,7 +8,7 @@ plus 5, which the real sensor's is not.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,14 @@ class _Tree:
     calibration: Calibration
 
 
-def write_muses(out: Path, frames: int = 8, seed: int = 0, size: tuple[int, int] = SIZE) -> None:
+def write_muses(
+    out: Path,
+    frames: int = 8,
+    seed: int = 0,
+    size: tuple[int, int] = SIZE,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
     """Writes all three splits with `frames` scenes each, which go through every weather by day and night.
 
     Args:
@@ -49,6 +56,7 @@ def write_muses(out: Path, frames: int = 8, seed: int = 0, size: tuple[int, int]
         frames: Scenes of each split.
         seed: Which streets.
         size: Height and width of camera and label images; the calibration is for 1080x1920, as in the real one.
+        progress: Called with (done, all) after every scene.
 
     Raises:
         FileExistsError: `out` holds something already.
@@ -67,6 +75,8 @@ def write_muses(out: Path, frames: int = 8, seed: int = 0, size: tuple[int, int]
             scene, values = _meta(split, part, index)
             _write_scene(tree, scene, values, rng)
             meta[scene] = values
+            if progress is not None:
+                progress(len(meta), frames * len(SPLITS))
     write_text(out / "meta.json", json.dumps(meta, indent=1))
 
 

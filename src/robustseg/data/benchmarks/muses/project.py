@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -156,12 +156,11 @@ def _outcome(sensors: RawSensors, job: Job) -> Outcome:
     return Outcome(path, "made" if made else "kept", empty=not len(image.pixels))
 
 
-def summary(report: ProjectionReport, where: Iterable[Path]) -> Iterator[str]:
-    """The report in lines for people."""
-    made, kept, missing = (report.count(state) for state in ("made", "kept", "missing"))
-    yield f"{made} images projected, {kept} were there already: {', '.join(map(str, where))}"
+def summary(report: ProjectionReport) -> Iterator[str]:
+    """What was done, in lines for people."""
+    yield f"{report.count('made')} images projected, {report.count('kept')} were there already"
+    missing = [outcome.path for outcome in report.outcomes if outcome.state == "missing"]
     if missing:
-        first = next(outcome.path for outcome in report.outcomes if outcome.state == "missing")
-        yield f"{missing} files are missing, the first is {first}"
+        yield f"{len(missing)} files are missing, the first is {missing[0]}"
     if report.empty:
         yield f"{len(report.empty)} images show nothing, the first is of {report.empty[0].path}"

@@ -130,28 +130,27 @@ class RawSensors:
 
 
 def camera_size(root: Path, entries: tuple[Entry, ...]) -> tuple[int, int]:
-    """Height and width of the first camera image that is there; as distributed if there is none.
+    """Height and width of the first camera image that can be read; as distributed if there is none.
 
     Raises:
-        ValueError: It is no image, or a link leads outside the root.
+        ValueError: A link leads outside the root.
     """
     for entry in entries:
-        path = scene_path(root, entry, SOURCES["camera"].folder) if SOURCES["camera"].folder in entry.paths else None
-        if path is not None and path.is_file():
-            return _image_size(path)
+        if SOURCES["camera"].folder in entry.paths:
+            size = _image_size(scene_path(root, entry, SOURCES["camera"].folder))
+            if size is not None:
+                return size
     return SIZE
 
 
-def _image_size(path: Path) -> tuple[int, int]:
-    """From the header alone."""
+def _image_size(path: Path) -> tuple[int, int] | None:
+    """From the header alone; None if there is no such image, or one that will be refused when it is read."""
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(path, formats=("PNG", "JPEG")) as image:
             width, height = image.size
-    except Exception as error:  # decoders of damaged files raise nearly anything
-        raise ValueError(f"{path} cannot be read: {error}") from error
-    if width * height > MAX_PIXELS:
-        raise ValueError(f"{path} cannot be read: {height}x{width} is more than {MAX_PIXELS} pixels")
-    return height, width
+    except Exception:  # decoders of damaged files raise nearly anything
+        return None
+    return (height, width) if width * height <= MAX_PIXELS else None
 
 
 def _length(path: Path) -> int:
