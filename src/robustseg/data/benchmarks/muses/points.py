@@ -14,17 +14,25 @@ NEAREST = 1.0
 """Points closer to their sensor, in m, show the vehicle itself."""
 
 
+def seen(
+    points: Float64[np.ndarray, "N 3"],
+    transform: Float64[np.ndarray, "4 4"],
+    camera: Float64[np.ndarray, "3 3"],
+) -> Float64[np.ndarray, "N 3"]:
+    """Column and row, both times depth, and depth in m of each point."""
+    return (points @ transform[:3, :3].T + transform[:3, 3]) @ camera.T  # the camera's last row is 0 0 1
+
+
 def projected(
     points: Float64[np.ndarray, "N 3"],
     transform: Float64[np.ndarray, "4 4"],
     camera: Float64[np.ndarray, "3 3"],
 ) -> Float64[np.ndarray, "N 3"]:
-    """Column, row and depth in m of each point; column and row are infinite unless it lies before the camera."""
-    seen = (points @ transform[:3, :3].T + transform[:3, 3]) @ camera.T  # N 3, camera's last row is 0 0 1
-    depth = seen[:, 2]
-    seen[:, :2] /= np.where(depth > 0, depth, np.nan)[:, None]
-    seen[:, :2] = np.where(depth[:, None] > 0, seen[:, :2], np.inf)
-    return seen
+    """Column, row and depth in m of each point; column and row are NaN unless it lies before the camera."""
+    places = seen(points, transform, camera)
+    depth = places[:, 2:]
+    places[:, :2] /= np.where(depth > 0, depth, np.nan)
+    return places
 
 
 def inside(columns_rows: Float64[np.ndarray, "N _"], size: tuple[int, int]) -> Bool[np.ndarray, " N"]:
@@ -59,9 +67,9 @@ def point_image(
     distance = np.sqrt(np.square(points).sum(axis=1))
     near = np.flatnonzero((distance >= NEAREST) & (distance <= furthest))  # NaN and infinity are in neither
     near = near[np.isfinite(distance[near])]
-    seen = projected(points[near], transform, camera)
-    hit = inside(seen, size)
-    near, cells = near[hit], seen[hit, :2].astype(np.int64)
+    places = projected(points[near], transform, camera)
+    hit = inside(places, size)
+    near, cells = near[hit], places[hit, :2].astype(np.int64)
     pixels = cells[:, 1] * size[1] + cells[:, 0]
     last = last_of_each(pixels, size[0] * size[1])
     values = np.column_stack([distance[near[last]], others[near[last]]]).astype(np.float32)

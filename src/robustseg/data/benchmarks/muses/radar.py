@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float64, UInt8
 
-from robustseg.data.benchmarks.muses.points import projected
+from robustseg.data.benchmarks.muses.points import seen
 from robustseg.data.reading import read_image
 
 DIRECTIONS = 400
@@ -104,12 +104,11 @@ def in_view(
 ) -> Bool[np.ndarray, " 400"]:
     """Directions of which some point may be seen: the others need no projection.
 
-    A direction's points lie on a straight line, so that they are all behind the camera if both ends are, and all left
-    or all right of the image if both ends are and lie before the camera.
+    A direction's points lie on a straight line: if depth, distance from the left edge or distance from the right edge
+    (times depth, so that they are linear) have the wrong sign at both ends, they have it in between.
     """
-    near, far = (projected(points, transform, camera) for points in ends)
+    near, far = (seen(points, transform, camera) for points in ends)
     behind = (near[:, 2] <= 0) & (far[:, 2] <= 0)
-    before = (near[:, 2] > 0) & (far[:, 2] > 0)
     left = (near[:, 0] <= 0) & (far[:, 0] <= 0)
-    right = (near[:, 0] >= width - 1) & (far[:, 0] >= width - 1)
-    return ~behind & ~(before & (left | right))
+    right = np.logical_and(*(end[:, 0] >= (width - 1) * end[:, 2] for end in (near, far)))
+    return ~(behind | left | right)
