@@ -75,5 +75,5 @@ def test_leaving_out_directions_changes_nothing(tree):
         )
         images.append(image.dense())
     np.testing.assert_array_equal(*images)
-    assert 1 < images[0][0][images[0][0] > 0].min()
+    assert images[0][0][images[0][0] > 0].min() > 1
     assert 149 < images[0][0].max() <= 150

@@ -104,7 +104,7 @@ def stretched(image: Float32[np.ndarray, "3 H W"]) -> Float32[np.ndarray, "3 H W
     lowest, highest = image.min(), image.max()
     if highest == lowest:
         return np.zeros_like(image)
-    return (image - lowest) * np.float32(255 / (highest - lowest))
+    return (image - lowest) / (highest - lowest) * np.float32(255)
 
 
 def _is_png(path: Path) -> bool:

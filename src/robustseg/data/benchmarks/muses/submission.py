@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Integer
+from jaxtyping import Shaped
 from PIL import Image
 
 from robustseg.data.benchmarks.muses.inputs import CLASSES, SIZE
@@ -33,7 +33,7 @@ def submission_names(root: Path) -> tuple[str, ...]:
 
 
 def write_submission(
-    predictions: Iterable[tuple[str, Integer[np.ndarray, "H W"]]],
+    predictions: Iterable[tuple[str, Shaped[np.ndarray, "_ _"]]],
     out: Path,
     names: Sequence[str],
     *,
@@ -42,7 +42,7 @@ def write_submission(
     """Writes `REC0000_frame_000000.png` of every scene into a zip, which appears once all are there.
 
     Args:
-        predictions: Scene and train ids 0..18, in any order.
+        predictions: Scene and its integer train ids 0..18, in any order.
         out: The zip.
         names: Of all scenes that the server expects.
         size: Height and width that it expects.
