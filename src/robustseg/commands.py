@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +15,7 @@ from rich.console import Console
 
 from robustseg.files import make_writable
 from robustseg.progress import progress_bar, tracked
-from robustseg.recipe import Backbone, Recipe
+from robustseg.recipe import BENCHMARKS, Backbone, Recipe
 
 console = Console(
     highlight=False,
@@ -53,47 +54,96 @@ def evaluate(
     recipe_file: Path | None = None,
     root: str = "",
     split: str = "",
+    protocols: str = "emm",
     subsets: Literal["auto", "all", "few"] = "auto",
     against: Path | None = None,
     out: Path | None = None,
     batch_size: int = 8,
+    processes: int = 1,
     device: str = "auto",
 ) -> None:
-    """Score a model on every subset of its modalities: table, evaluation.json, evaluation.csv, counts.npz.
+    """Score a model while its sensors fail: tables, evaluation.json, evaluation.csv, counts.npy.
+
+    Stopped in any way, the same command goes on where it was.
 
     Args:
         model: A model folder.
         recipe_file: Whose data to use; by default the recipe the model was trained with, which lies beside it.
         root: The data folder, if it is not the recipe's.
         split: Which split; by default the recipe's `data.val`.
+        protocols: How they fail, as in emm,nm: emm = every subset of modalities, emm_zero = the same with zeros in
+            their place, rmm_0.25 (0.5, 0.75) and rmm_pixel_0.25 = a share of each missing one is lost, nm = noise,
+            faults = faults from the field; all = all of them.
         subsets: "all", or "few" = singles, leave-one-out and full; "auto" = all up to 6 modalities.
         against: Another model folder to show beside it.
         out: Where the results go, those of `against` to OUT/against; by default MODEL/evaluation/SPLIT.
         batch_size: Frames encoded at a time.
+        processes: How many share the frames; with GPUs each takes one.
         device: Where to compute: cpu, cuda, cuda:1; auto = a GPU if there is one.
     """
     from robustseg.models.card import read_card
-    from robustseg.report import tables
-    from robustseg.scoring import evaluate_folder, evaluation_frames
+    from robustseg.report.overview import study_tables
+    from robustseg.report.tables import terminal
+    from robustseg.robustness import save_study
+    from robustseg.robustness.cases import PROTOCOLS
+    from robustseg.scoring import discard_unfinished, evaluate_folder, recipe_task
 
-    frames, split = evaluation_frames(model, recipe_file=recipe_file, root=root, split=split)
-    results = {}
-    targets = {folder: folder / "evaluation" / split for folder in [*([against] if against else []), model]}
+    chosen = PROTOCOLS if protocols == "all" else tuple(_names(protocols) or ())
+    task = replace(
+        recipe_task(model, recipe_file=recipe_file, root=root, split=split),
+        protocols=chosen,
+        subsets=subsets,
+        batch_size=batch_size,
+        device=device,
+    )
+    targets = {folder: folder / "evaluation" / task.split for folder in [*([against] if against else []), model]}
     if out:
         targets = {folder: out if folder == model else out / "against" for folder in targets}
     for folder, target in targets.items():
         read_card(folder)  # a folder for results in a place that is misspelt helps nobody
         make_writable(target)
+    results = {}
     for folder, target in targets.items():
-        result = evaluate_folder(folder, frames, split=split, subsets=subsets, batch_size=batch_size, device=device)
-        result.save(target)
-        results[folder.name if against and model.name != against.name else str(folder)] = result
-        console.print(f"{folder}: {target / 'evaluation.json'}, evaluation.csv, counts.npz")
-    last = list(results.values())[-1]
-    shown = [tables.comparison_table(results)] if against else [tables.subset_table(last), tables.class_table(last)]
-    for grid in [*shown, tables.condition_table(last), tables.worth_table(last)]:
-        if grid.rows:
-            console.print(tables.terminal(grid))
+        study = evaluate_folder(replace(task, model=folder), out=target, processes=processes)
+        save_study(study, target)
+        discard_unfinished(target)
+        results[folder.name if against and model.name != against.name else str(folder)] = study
+        console.print(f"{folder}: {target / 'evaluation.json'}, evaluation.csv, counts.npy")
+    for grid in study_tables(results):
+        console.print(terminal(grid))
+
+
+def calibrate(
+    model: Path,
+    *,
+    split: str = "",
+    recipe_file: Path | None = None,
+    root: str = "",
+    device: str = "auto",
+) -> None:
+    """Fit a model's temperatures anew, so that its confidence agrees with how often it is right; labels stay.
+
+    Training has done it on the frames that selected the weights; do it again for data of your own.
+
+    Args:
+        model: A model folder; its model.json is written anew.
+        split: Which split, not the one that is reported; by default the frames that selected the weights.
+        recipe_file: Whose data to use; by default the recipe the model was trained with, which lies beside it.
+        root: The data folder, if it is not the recipe's.
+        device: Where to compute: cpu, cuda, cuda:1; auto = a GPU if there is one.
+    """
+    from robustseg.scoring import model_recipe
+    from robustseg.training.calibration import calibrate as calibrate_folder
+    from robustseg.training.calibration import calibration_caveat, calibration_frames
+
+    recipe = model_recipe(model, recipe_file=recipe_file, root=root)
+    frames, where = calibration_frames(recipe, split)
+    if caveat := calibration_caveat(recipe, where):
+        console.print(f"note: {caveat}")
+    card = calibrate_folder(model, frames, where, device=device)
+    for number, temperature in enumerate(card.temperatures, start=1):
+        console.print(f"{number} of {len(card.modalities)} modalities: temperature {temperature:.3f}")
+    console.print(f"{model / 'model.json'}: fitted on {where}")
 
 
 def predict(
@@ -110,9 +160,11 @@ def predict(
 
     Args:
         model: A model folder.
-        folder: Frames, laid out as the model's training data was; labels are not needed.
+        folder: Frames, laid out as the model's training data was; labels are not needed. For a model that was trained
+            on a benchmark, that benchmark's root.
         out: Where the results go.
-        split: The folder that `{split}` in the file patterns stands for; empty = no such folder level.
+        split: The folder that `{split}` in the file patterns stands for; empty = no such folder level. A benchmark's
+            split; empty = the one that the model's recipe reports.
         only: Use these modalities or sensors only, as in rgb,lidar.
         without: Leave these out.
         device: Where to compute: cpu, cuda, cuda:1; auto = a GPU if there is one.
@@ -120,9 +172,12 @@ def predict(
     from robustseg.build import load
     from robustseg.deploy import predict_folder
     from robustseg.frames import prediction_frames
+    from robustseg.recipe_file import RECIPE_FILE, read_recipe
 
     segmenter = load(model, device=device)
-    frames = prediction_frames(segmenter.card, folder, split)
+    recipe = model / RECIPE_FILE
+    data = read_recipe(recipe).data if segmenter.card.benchmark and recipe.is_file() else None
+    frames = prediction_frames(segmenter.card, folder, split, data)
     with progress_bar(f"segmenting {folder}") as report:
         records = predict_folder(segmenter, frames, out, only=_names(only), without=_names(without), progress=report)
     done = [record for record in records if not record["skipped"]]
@@ -159,19 +214,13 @@ def submit(
         without: Leave these out.
         device: Where to compute: cpu, cuda, cuda:1; auto = a GPU if there is one.
     """
-    from dataclasses import replace
-
     from robustseg.build import load
     from robustseg.deploy import submit as write_zip
-    from robustseg.recipe_file import RECIPE_FILE, read_recipe
+    from robustseg.scoring import model_recipe
 
-    path = recipe_file or model / RECIPE_FILE
+    data = model_recipe(model, recipe_file=recipe_file, root=root).data
     segmenter = load(model, device=device)
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no {path}: name a recipe whose data to use with --recipe_file")
-    data = read_recipe(path).data
     make_writable(out.parent)
-    data = replace(data, root=root or data.root)
     with progress_bar(f"segmenting {data.root}") as report:
         count = write_zip(segmenter, data, out, only=_names(only), without=_names(without), progress=report)
     console.print(f"{count} scenes: {out}\nnext: upload it at https://www.codabench.org/competitions/14005")
@@ -247,18 +296,21 @@ def check_data(recipe: Recipe) -> None:
     Args:
         recipe: Whose data to check.
     """
+    from robustseg.data.benchmarks.check import check_benchmark
     from robustseg.data.check import check_frames
     from robustseg.report.data import check_lines
 
-    if recipe.data.kind != "folders":
+    if recipe.data.kind == "world":
         raise ValueError("the built-in world is made, not read: there are no files to check")
     if not recipe.data.root:
         raise ValueError("say where the data are: --data.root FOLDER")
 
     bad = 0
     for split in dict.fromkeys((recipe.data.train, recipe.data.val)):
-        result = check_frames(recipe.data, split, progress=tracked(f"reading {split}"))
-        for line in check_lines(result):
+        benchmark = recipe.data.kind in BENCHMARKS
+        check = check_benchmark if benchmark else check_frames
+        result = check(recipe.data, split, progress=tracked(f"reading {split}"))
+        for line in check_lines(result, alike=3 if benchmark else None):
             console.print(line)
         bad += len(result.errors)
     if bad:
@@ -281,6 +333,40 @@ def show_stats(recipe: Recipe, *, limit: int = 0) -> None:
     found = data_statistics(frames, limit=limit or None, progress=tracked(f"reading {recipe.data.train}"))
     for grid in (modality_table(found, frames.modalities), class_table(found, frames.classes)):
         console.print(terminal(grid, decimals=2))
+
+
+def show_conventions() -> None:
+    """List the habits of published code that strict reading does not share, and whose numbers they change."""
+    from robustseg.data.benchmarks import CONVENTIONS
+    from robustseg.report.data import convention_table
+    from robustseg.report.tables import terminal
+
+    console.print(terminal(convention_table(CONVENTIONS)))
+
+
+def fake_data(
+    benchmark: Literal["deliver", "muses", "mcubes"],
+    out: Path,
+    *,
+    frames: int = 8,
+    seed: int = 0,
+    size: tuple[int, int] | None = None,
+) -> None:
+    """Write a small made-up folder in a benchmark's exact layout, to try recipes before a large download.
+
+    Args:
+        benchmark: Whose layout.
+        out: The folder to write; it becomes data.root.
+        frames: Of each split.
+        seed: Which pictures.
+        size: Height and width, as in [256,448]; by default the benchmark's own.
+    """
+    from robustseg.data import fake
+
+    write = {"deliver": fake.write_deliver, "muses": fake.write_muses, "mcubes": fake.write_mcubes}[benchmark]
+    with progress_bar(f"writing {out}") as report:
+        write(out, frames, seed, **({"size": size} if size else {}), progress=report)
+    console.print(f"{frames} frames of each split: {out}\nnext: robustseg data check RECIPE --data.root {out}")
 
 
 def demo(

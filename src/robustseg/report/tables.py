@@ -70,6 +70,18 @@ def subset_table(evaluation: Evaluation) -> Grid:
     )
 
 
+def state_table(evaluation: Evaluation) -> Grid:
+    """Each row's mIoU under both policies for absent classes."""
+    frames = evaluation.scored.sum(dim=0).tolist()
+    columns = [evaluation.names, evaluation.miou("zero").tolist(), evaluation.miou("skip").tolist(), frames]
+    return Grid(
+        title=f"{_title(evaluation)}: {evaluation.protocol}",
+        head=("state", "mIoU", "mIoU present", "frames"),
+        rows=tuple(row for row in zip(*columns, strict=True) if row[-1]),
+        caption=_caption(evaluation, f"mIoU: {POLICY['zero']}; mIoU present: they are left out"),
+    )
+
+
 def class_table(evaluation: Evaluation) -> Grid:
     """Each class's IoU with all sensors, with each one alone, and at its best and worst subset."""
     scores = evaluation.iou()  # S K

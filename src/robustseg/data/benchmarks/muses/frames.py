@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, Int64
 
+from robustseg.data.benchmarks.conventions import habits
 from robustseg.data.benchmarks.frames import BenchmarkFrames, Scene
 from robustseg.data.benchmarks.muses.events import h5py_or_hint
 from robustseg.data.benchmarks.muses.inputs import CLASSES, SOURCES, modalities
@@ -26,9 +27,6 @@ from robustseg.labels import IGNORE, label_table
 from robustseg.modalities import Modality
 from robustseg.recipe import Data, Habit
 
-HABITS: tuple[Habit, ...] = ("resized_labels", "absent_zero", "void_as_road", "high_byte", "min_max")
-"""Those of the published code on MUSES; `absent_zero` is one of scoring."""
-
 
 def open_muses(data: Data, split: str, *, training: bool) -> BenchmarkFrames:
     """One split of MUSES.
@@ -40,12 +38,13 @@ def open_muses(data: Data, split: str, *, training: bool) -> BenchmarkFrames:
             unless the habit `resized_labels` is on.
 
     Raises:
-        FileNotFoundError: The root is not the MUSES folder, or a file is missing and must not be.
+        FileNotFoundError: The root is not the MUSES folder.
+        IncompleteError: A file is missing and must not be.
         ValueError: A name or habit is unknown here, `meta.json` or `calib.json` is damaged or does not agree with the
             files, or packages to read events are missing.
     """
-    habits = muses_habits(data)
-    inputs = modalities(data, habits)
+    on = habits(data)
+    inputs = modalities(data, on)
     root = Path(data.root)
     if not data.root:
         raise ValueError("say where MUSES is: --data.root FOLDER, or --root FOLDER to evaluate")
@@ -54,7 +53,7 @@ def open_muses(data: Data, split: str, *, training: bool) -> BenchmarkFrames:
     if not chosen:
         known = ", ".join(sorted({entry.split for entry in entries}))
         raise ValueError(f"{root / 'meta.json'} has no split {split!r}; it has {known}")
-    reader = _Reader(inputs, habits, data.muses.source, {entry.name: entry for entry in chosen}, _sensors(data, inputs))
+    reader = _Reader(inputs, on, data.muses.source, {entry.name: entry for entry in chosen}, _sensors(data, inputs))
     check_listed(root, entries, split, _own_folders(data, inputs))
     times = seconds_since_start(entries)
     return BenchmarkFrames(
@@ -65,20 +64,9 @@ def open_muses(data: Data, split: str, *, training: bool) -> BenchmarkFrames:
         read_labels=reader.read_labels,
         missing=data.missing,
         resize=None if training else data.resize,
-        own_labels=not training and "resized_labels" not in habits,
+        own_labels=not training and "resized_labels" not in on,
+        registered=data.muses.source == "raw",
     )
-
-
-def muses_habits(data: Data) -> frozenset[Habit]:
-    """The habits of the published code that are on.
-
-    Raises:
-        ValueError: One is of another benchmark.
-    """
-    other = [habit for habit in data.habits if habit not in HABITS]
-    if other:
-        raise ValueError(f"the habit {other[0]} is none of MUSES; those are {', '.join(HABITS)}")
-    return frozenset(HABITS if data.conventions == "published" else data.habits)
 
 
 def raw_sensors(data: Data) -> RawSensors:

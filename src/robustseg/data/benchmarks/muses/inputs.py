@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from robustseg.data.benchmarks.frames import chosen
 from robustseg.labels import LabelClass
 from robustseg.modalities import IMAGENET_MEAN, IMAGENET_STD, Modality, Triple
 from robustseg.recipe import Data, Habit
@@ -81,13 +82,7 @@ def modalities(data: Data, habits: frozenset[Habit]) -> tuple[Modality, ...]:
     Raises:
         ValueError: A name in `data.use` is unknown or stands twice.
     """
-    names = data.use or tuple(SOURCES)
-    unknown = [name for name in names if name not in SOURCES]
-    if unknown:
-        raise ValueError(f"MUSES has no modality {unknown[0]!r}; data.use can name {', '.join(SOURCES)}")
-    if len(set(names)) != len(names):
-        raise ValueError(f"data.use names a modality twice: {', '.join(names)}")
-    return tuple(_modality(name, data, habits) for name in names)
+    return chosen([_modality(name, data, habits) for name in SOURCES], data.use)
 
 
 def _modality(name: str, data: Data, habits: frozenset[Habit]) -> Modality:
