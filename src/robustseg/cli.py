@@ -23,12 +23,14 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "calibrate": commands.calibrate,
     "expect": commands.expect,
     "predict": commands.predict,
+    "submit": commands.submit,
     "convert": commands.convert,
     "data make-world": commands.make_world,
     "data check": commands.check_data,
     "data stats": commands.show_stats,
     "data fake": commands.fake_data,
     "data conventions": commands.show_conventions,
+    "data project": commands.project,
     "demo": commands.demo,
 }
 

@@ -216,6 +216,39 @@ def predict(
         raise ValueError(f"{len(unread)} of {len(records)} frames could not be read, the first is {first}")
 
 
+def submit(
+    model: Path,
+    out: Path,
+    *,
+    root: str = "",
+    recipe_file: Path | None = None,
+    only: str = "",
+    without: str = "",
+    device: str = "auto",
+) -> None:
+    """Predict the test scenes of MUSES and zip them as its official server wants them.
+
+    Args:
+        model: A model folder, of a model trained on MUSES.
+        out: The zip to write.
+        root: The MUSES folder, if it is not the recipe's.
+        recipe_file: Whose data to use; by default the recipe the model was trained with, which lies beside it.
+        only: Use these modalities or sensors only, as in camera,lidar.
+        without: Leave these out.
+        device: Where to compute: cpu, cuda, cuda:1; auto = a GPU if there is one.
+    """
+    from robustseg.build import load
+    from robustseg.deploy import submit as write_zip
+    from robustseg.scoring import model_recipe
+
+    data = model_recipe(model, recipe_file=recipe_file, root=root).data
+    segmenter = load(model, device=device)
+    make_writable(out.parent)
+    with progress_bar(f"segmenting {data.root}") as report:
+        count = write_zip(segmenter, data, out, only=_names(only), without=_names(without), progress=report)
+    console.print(f"{count} scenes: {out}\nnext: upload it at https://www.codabench.org/competitions/14005")
+
+
 def convert(checkpoint: Path, out: Path, *, backbone: Backbone, classes: int, sensors: str) -> None:
     """Turn a released RobustSeg or AnySeg checkpoint into a model folder.
 
@@ -255,6 +288,29 @@ def make_world(
     with progress_bar(f"rendering {out}") as report:
         world.make_world(out, train=train, val=val, seed=seed, size=size, progress=report)
     console.print(f"{train + val} frames: {out}\ncontact sheet: {out / 'contact_sheet.png'}")
+
+
+def project(recipe: Recipe, *, processes: int = 1, split: str = "") -> None:
+    """Project the raw sensors of MUSES into the camera's view, once, so that training only reads.
+
+    What is projected already is left as it is; a damaged file is named at the end and stops no other.
+
+    Args:
+        recipe: Whose data to project.
+        processes: How many work side by side.
+        split: Which split; empty = all.
+    """
+    from robustseg.data.benchmarks.muses import project_muses, summary
+
+    with progress_bar(f"projecting {recipe.data.root}") as report:
+        result = project_muses(recipe.data, split, processes=processes, progress=report)
+    for line in summary(result):
+        console.print(line)
+    if result.failed:
+        raise ValueError(
+            f"{len(result.failed)} of {len(result.outcomes)} files could not be projected, the first: "
+            f"{result.failed[0].message}"
+        )
 
 
 def check_data(recipe: Recipe) -> None:
@@ -312,7 +368,7 @@ def show_conventions() -> None:
 
 
 def fake_data(
-    benchmark: Literal["deliver", "mcubes"],
+    benchmark: Literal["deliver", "muses", "mcubes"],
     out: Path,
     *,
     frames: int = 8,
@@ -330,7 +386,7 @@ def fake_data(
     """
     from robustseg.data import fake
 
-    write = {"deliver": fake.write_deliver, "mcubes": fake.write_mcubes}[benchmark]
+    write = {"deliver": fake.write_deliver, "muses": fake.write_muses, "mcubes": fake.write_mcubes}[benchmark]
     with progress_bar(f"writing {out}") as report:
         write(out, frames, seed, **({"size": size} if size else {}), progress=report)
     console.print(f"{frames} frames of each split: {out}\nnext: robustseg data check RECIPE --data.root {out}")

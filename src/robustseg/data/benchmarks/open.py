@@ -5,6 +5,7 @@ from __future__ import annotations
 from robustseg.data.benchmarks.deliver import open_deliver
 from robustseg.data.benchmarks.frames import BenchmarkFrames, IncompleteError
 from robustseg.data.benchmarks.mcubes import open_mcubes
+from robustseg.data.benchmarks.muses import open_muses
 from robustseg.recipe import Data
 
 COUNTS = {
@@ -30,7 +31,7 @@ def open_benchmark(data: Data, split: str, *, training: bool = False) -> Benchma
         case "mcubes":
             return open_mcubes(data, split, training=training)
         case "muses":
-            raise ValueError("data.kind muses is not read yet")
+            return open_muses(data, split, training=training)
         case kind:
             raise ValueError(f"data.kind {kind} is no benchmark")
 

@@ -5,5 +5,6 @@ Their pictures are coloured shapes, each class with a look of its own in every m
 
 from robustseg.data.fake.deliver import write_deliver
 from robustseg.data.fake.mcubes import write_mcubes
+from robustseg.data.fake.muses import write_muses
 
-__all__ = ["write_deliver", "write_mcubes"]
+__all__ = ["write_deliver", "write_mcubes", "write_muses"]
