@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from robustseg.data.sample import Sample
-from robustseg.data.stats import data_statistics, measured
+from robustseg.data.stats import class_counts, data_statistics, measured
 from robustseg.labels import LabelClass
 from robustseg.modalities import Modality
 
@@ -108,3 +108,11 @@ def test_nothing_at_all_divides_by_nothing() -> None:
     assert statistics.classes.frequency.tolist() == [0, 0, 0]
     assert statistics.classes.ignored_share == 0
     assert statistics.moments.std.tolist() == [[0, 0, 0]]
+
+
+@pytest.mark.parametrize("limit", [None, 3])
+def test_classes_alone_are_counted_alike(frames: FewFrames, limit: int | None) -> None:
+    alone, all_statistics = class_counts(frames, limit=limit), data_statistics(frames, limit=limit).classes
+    assert torch.equal(alone.pixels, all_statistics.pixels)
+    assert torch.equal(alone.frames, all_statistics.frames)
+    assert alone.ignored == all_statistics.ignored

@@ -89,6 +89,14 @@ def data_statistics(frames: Frames, *, limit: int | None = None, progress: Progr
     return Statistics(len(chosen), moments, classes)
 
 
+def class_counts(frames: Frames, *, limit: int | None = None) -> ClassCounts:
+    """How often the classes occur in all frames, or in `limit` evenly spaced ones."""
+    classes = ClassCounts(_zeros(len(frames.classes)), _zeros(len(frames.classes)), 0)
+    for index in spread(len(frames), limit):
+        classes = add_classes(classes, frames[index])
+    return classes
+
+
 def measured(
     modalities: Sequence[Modality], frames: Frames, *, limit: int | None = 500, progress: Progress = iter
 ) -> tuple[Modality, ...]:
