@@ -27,10 +27,12 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -50,7 +52,6 @@ STRIP = 512
 """Pixels at stride 4 that way d works on at a time: all subsets of a strip stay in the cache."""
 
 Maps = list[Float[Tensor, "M _C _h _w"]]
-Way = Callable[[Segmenter, Float[Tensor, "M 3 H W"]], list[Int64[Tensor, "H W"]]]
 
 
 def subsets() -> list[tuple[int, ...]]:
@@ -149,18 +150,37 @@ def size_of(images: Tensor) -> tuple[int, int]:
     return images.shape[-2], images.shape[-1]
 
 
-def one_by_one(way: Callable[[Segmenter, Tensor, Sequence[int]], Tensor]) -> Way:
-    """All subsets of a way that knows one."""
-    return lambda model, images: [way(model, images, chosen) for chosen in subsets()]
+@dataclass(frozen=True)
+class Way:
+    """A way to all predictions: a function of (model, images), or of one subset as well."""
+
+    function: Callable[..., Any]
+    one_by_one: bool = False
+
+    def predictions(self, model: Segmenter, images: Tensor) -> list[Int64[Tensor, "H W"]]:
+        """Of all subsets."""
+        if self.one_by_one:
+            return [self.function(model, images, chosen) for chosen in subsets()]
+        return self.function(model, images)
+
+
+WAYS = {"a": Way(released, True), "b": Way(folded, True), "c": Way(shared), "d": Way(linear_shared)}
+
+
+def of_all(way: Way, model: Segmenter, images: Tensor, measure: Callable[[Callable[[], object]], float]) -> float:
+    """What a way costs for all subsets; subset by subset, those of one size cost the same, and one of each is measured."""
+    if not way.one_by_one:
+        return measure(partial(way.function, model, images))
+    costs = {size: measure(partial(way.function, model, images, range(size))) for size in range(1, MODALITIES + 1)}
+    return sum(math.comb(MODALITIES, size) * cost for size, cost in costs.items())
 
 
 def counted(backbone: str = "mit_b0") -> dict[str, float]:
     """GMAC of each way for one frame at 1024x1024."""
     model = meta_model(backbone, width=WIDTH, classes=CLASSES, modalities=MODALITIES).eval()
     images = torch.empty(MODALITIES, 3, *COUNTED, device="meta")
-    ways = {"a": one_by_one(released), "b": one_by_one(folded), "c": shared, "d": linear_shared}
     with torch.no_grad():
-        return {name: macs(partial(way, model, images)) / GIGA for name, way in ways.items()}
+        return {name: of_all(way, model, images, macs) / GIGA for name, way in WAYS.items()}
 
 
 def timed(backbone: Backbone, size: int, repeats: int, clock: Callable[[], float]) -> list[dict[str, float]]:
@@ -177,15 +197,7 @@ def timed(backbone: Backbone, size: int, repeats: int, clock: Callable[[], float
     with torch.inference_mode():
         check_alike(model, images[..., :128, :128])
         for number in range(repeats + 1):
-            seconds = {
-                "c": seconds_of(partial(shared, model, images)),
-                "d": seconds_of(partial(linear_shared, model, images)),
-            }
-            for name, way in (("a", released), ("b", folded)):
-                seconds[name] = sum(
-                    math.comb(MODALITIES, members) * seconds_of(partial(way, model, images, range(members)))
-                    for members in range(1, MODALITIES + 1)
-                )
+            seconds = {name: of_all(way, model, images, seconds_of) for name, way in WAYS.items()}
             if number:
                 rounds.append(seconds)
                 print(" ".join(f"{name} {seconds[name]:.1f} s" for name in "abcd"), file=sys.stderr, flush=True)
@@ -194,12 +206,12 @@ def timed(backbone: Backbone, size: int, repeats: int, clock: Callable[[], float
 
 def check_alike(model: Segmenter, images: Tensor) -> None:
     """Raises ValueError unless all ways predict the same, up to pixels on the border between two classes."""
-    wanted = shared(model, images)
-    for way in (one_by_one(released), one_by_one(folded), linear_shared):
-        got = way(model, images)
+    wanted = WAYS["c"].predictions(model, images)
+    for name, way in WAYS.items():
+        got = way.predictions(model, images)
         same = min(float((one == other).float().mean()) for one, other in zip(got, wanted, strict=True))
         if same < 0.999:
-            raise ValueError(f"two ways to score a subset agree on {same:.2%} of the pixels only")
+            raise ValueError(f"ways {name} and c agree on {same:.2%} of the pixels only")
 
 
 def table(gmac: dict[str, float], rounds: list[dict[str, float]]) -> list[str]:
