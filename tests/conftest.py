@@ -1,16 +1,19 @@
 """Toys that tests of evaluation, reports and prediction share."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
 import torch
 
 from robustseg.data.sample import Sample
+from robustseg.failures import all_subsets
 from robustseg.labels import LabelClass
 from robustseg.modalities import Modality
 from robustseg.models.card import ModelCard
 from robustseg.models.segmenter import Segmenter
 from robustseg.models.standard import random_segmenter, segmenter_on_meta
+from robustseg.robustness import Evaluation
 
 TOY_MODALITIES = (
     Modality("rgb", mean=(100.0, 110.0, 120.0), std=(50.0, 55.0, 60.0), photometric=True),
@@ -67,3 +70,40 @@ def toy_model() -> Segmenter:
     model = random_segmenter(empty, seed=0).eval()
     model.card = ModelCard("mit_nano", 16, TOY_CLASSES, TOY_MODALITIES, "remove", (32, 48))
     return model
+
+
+def random_evaluation(
+    modalities: tuple[str, ...] = ("rgb", "depth", "lidar"),
+    sensors: tuple[str, ...] | None = None,
+    frames: int = 6,
+    seed: int = 0,
+    **others: object,
+) -> Evaluation:
+    """Random counts; the last of three classes occurs nowhere. A frame's labels are the same in every row."""
+    generator = torch.Generator().manual_seed(seed)
+    subsets = all_subsets(len(modalities))
+    rows = len(subsets)
+    pixels = torch.randint(20, 90, (frames, 1, 2), generator=generator).expand(frames, rows, 2)
+    missed = (torch.rand(frames, rows, 2, generator=generator) * pixels).long()
+    counts = torch.zeros(frames, rows, 3, 3, dtype=torch.int64)
+    counts[:, :, :2, 0] = pixels - missed
+    counts[:, :, :2, 1] = missed.flip(-1)  # what one class misses, the other takes
+    counts[:, :, :2, 2] = missed
+    fields = {
+        "scored": torch.ones(frames, rows, dtype=torch.bool),
+        "subsets": subsets,
+        "frames": tuple(f"f{place}" for place in range(frames)),
+        "tags": tuple({"weather": ("day", "fog")[place % 2]} for place in range(frames)),
+        "modalities": modalities,
+        "sensors": sensors or modalities,
+        "classes": ("road", "car", "unicorn"),
+        "model": "student",
+        "split": "val",
+        "majority": 0,
+    }
+    return Evaluation(counts=counts, **(fields | others))
+
+
+@pytest.fixture
+def made() -> Callable[..., Evaluation]:
+    return random_evaluation

@@ -20,6 +20,8 @@ from robustseg.version import __version__
 COMMANDS: dict[str, Callable[..., None]] = {
     "train": commands.train,
     "evaluate": commands.evaluate,
+    "calibrate": commands.calibrate,
+    "expect": commands.expect,
     "predict": commands.predict,
     "convert": commands.convert,
     "data make-world": commands.make_world,
@@ -66,7 +68,10 @@ def _main(words: list[str]) -> int:
             raise
         return _fail("out of memory: lower the batch size or the image size, or name another device")
     except KeyboardInterrupt:
-        go_on = {"train": ": the same command, without --restart, goes on from the last checkpoint"}
+        go_on = {
+            "train": ": the same command, without --restart, goes on from the last checkpoint",
+            "evaluate": ": the same command goes on where it was",
+        }
         return _fail(f"stopped{go_on.get(name, '')}", 130)
     return 0
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from robustseg.data.sample import Sample
-from robustseg.data.stats import class_counts, data_statistics, measured
+from robustseg.data.stats import class_frequency, data_statistics, measured
 from robustseg.labels import LabelClass
 from robustseg.modalities import Modality
 
@@ -74,6 +74,14 @@ def test_classes_against_a_loop(frames: FewFrames) -> None:
     assert 0 < counts.ignored_share < 1
 
 
+def test_frequency_alone(frames: FewFrames) -> None:
+    labels = torch.cat([frames.samples[place].labels.flatten() for place in (0, 2, 4)])
+    expected = [((labels == train_id).sum() / (labels != 255).sum()).item() for train_id in range(3)]
+    assert class_frequency(frames, limit=3) == pytest.approx(expected, rel=1e-5)
+    assert class_frequency(frames) == pytest.approx(data_statistics(frames).classes.frequency.tolist(), rel=1e-5)
+    assert class_frequency(FewFrames(frames.modalities, CLASSES, ())) == ()
+
+
 def test_limit_and_progress(frames: FewFrames) -> None:
     seen = []
     statistics = data_statistics(frames, limit=3, progress=lambda places: (seen.append(p) or p for p in places))
@@ -108,11 +116,3 @@ def test_nothing_at_all_divides_by_nothing() -> None:
     assert statistics.classes.frequency.tolist() == [0, 0, 0]
     assert statistics.classes.ignored_share == 0
     assert statistics.moments.std.tolist() == [[0, 0, 0]]
-
-
-@pytest.mark.parametrize("limit", [None, 3])
-def test_classes_alone_are_counted_alike(frames: FewFrames, limit: int | None) -> None:
-    alone, all_statistics = class_counts(frames, limit=limit), data_statistics(frames, limit=limit).classes
-    assert torch.equal(alone.pixels, all_statistics.pixels)
-    assert torch.equal(alone.frames, all_statistics.frames)
-    assert alone.ignored == all_statistics.ignored

@@ -1,13 +1,21 @@
-"""Published summaries over subsets, from "Benchmarking MMSS under Sensor Failures" (arXiv 2503.18445).
+"""Published summaries over subsets and levels, from "Benchmarking MMSS under Sensor Failures" (arXiv 2503.18445).
 
 EMM, entire missing modality: every non-empty subset is evaluated, the full one included. Its published tables fill
 missing inputs with zeros after normalisation; whether a model removes or zero-fills what is absent stands with its
 weights.
 
+RMM, random missing: the same subsets, where a missing modality has a share r of its elements set to zero; the same
+means over subsets for each r.
+
+NM, noisy modalities: every modality is noisy, at three levels; one mIoU each.
+
 Shapes: S subsets, M modalities.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float
@@ -15,6 +23,28 @@ from torch import Tensor
 
 EMM_RATES = (0.2, 0.1, 0.05)
 """The published failure probabilities of one modality."""
+
+RMM_SHARES = (0.75, 0.5, 0.25)
+"""The published shares of a missing modality's elements that are zero."""
+
+NM_LEVELS = ("low", "mid", "high")
+
+
+SUBSET_PROTOCOLS = ("emm", "emm_zero")
+"""Where a row is a set of modalities that work, and the others are gone altogether."""
+
+
+@dataclass(frozen=True)
+class SubsetMeans:
+    """A protocol over subsets in a few numbers, in percent.
+
+    Attributes:
+        average: The plain mean over subsets.
+        expected: Failure probability of one modality -> the weighted mean.
+    """
+
+    average: float
+    expected: dict[float, float]
 
 
 def failure_weights(subsets: Bool[Tensor, "S M"], rate: float) -> Float[Tensor, " S"]:
@@ -44,3 +74,36 @@ def emm_expected(scores: Float[Tensor, " S"], subsets: Bool[Tensor, "S M"], rate
     if len(subsets) != 2 ** subsets.shape[1] - 1:
         return torch.nan
     return (failure_weights(subsets, rate) * scores).sum().item()
+
+
+def subset_means(
+    scores: Float[Tensor, " S"], subsets: Bool[Tensor, "S M"], rates: Sequence[float] = EMM_RATES
+) -> SubsetMeans:
+    """What published tables print of EMM and of RMM at one r: mIoU^Avg, and mIoU^E at each rate.
+
+    `subsets` are the undamaged modalities.
+    """
+    return SubsetMeans(emm_average(scores), {rate: emm_expected(scores, subsets, rate) for rate in rates})
+
+
+def nm_scores(scores: Float[Tensor, " S"], states: Sequence[str]) -> dict[str, float]:
+    """MIoU of each level of noise, in the order low, mid, high; NaN for a level that was not evaluated.
+
+    Raises:
+        ValueError: A row is of no level, or a level stands twice.
+    """
+    unknown = [state for state in states if state not in NM_LEVELS]
+    if unknown or len(set(states)) < len(states):
+        raise ValueError(f"noise has one row for each of {', '.join(NM_LEVELS)}, got {', '.join(states) or 'nothing'}")
+    found = dict(zip(states, scores.tolist(), strict=True))
+    return {level: found.get(level, torch.nan) for level in NM_LEVELS}
+
+
+def rmm_protocol(share: float, *, pixels: bool = False) -> str:
+    """The protocol's name for a share of missing elements, or of whole pixels.
+
+    Example:
+        >>> rmm_protocol(0.75), rmm_protocol(0.5, pixels=True)
+        ('rmm_0.75', 'rmm_pixel_0.5')
+    """
+    return f"rmm_{'pixel_' if pixels else ''}{share:g}"

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from robustseg.build import build_model, load
 from robustseg.data.sample import Frames
-from robustseg.data.stats import class_counts
+from robustseg.data.stats import class_frequency
 from robustseg.distill.class_weights import class_weights
 from robustseg.distill.objective import Objective
 from robustseg.models.card import RANDOM_ORIGIN, read_card
@@ -88,7 +88,8 @@ def _class_weights(recipe: Recipe, train_frames: Frames) -> Float[Tensor, " K"] 
     kind = recipe.distill.class_weights
     if kind == "none":
         return None
-    return class_weights(class_counts(train_frames, limit=COUNTED_FRAMES).frequency, kind).float()
+    share = class_frequency(train_frames, limit=COUNTED_FRAMES) or (0.0,) * len(train_frames.classes)
+    return class_weights(torch.tensor(share), kind)
 
 
 def _copy_weights(source: Segmenter, target: Segmenter, folder: Path) -> None:

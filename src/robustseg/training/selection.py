@@ -12,11 +12,15 @@ from torch import Tensor
 
 from robustseg.data.sample import Frames, Sample
 from robustseg.data.transforms import sample_generator
+from robustseg.frames import open_frames
 from robustseg.labels import LabelClass
 from robustseg.metrics import mean_iou
-from robustseg.modalities import Modality, normalise
+from robustseg.modalities import Modality
 from robustseg.models.segmenter import Segmenter
-from robustseg.robustness.evaluate import batches, count_subsets
+from robustseg.recipe import Recipe
+from robustseg.robustness.cases import subset_cases
+from robustseg.robustness.evaluate import Plan, count_frames
+from robustseg.robustness.tally import in_memory
 
 HOLDOUT_STREAM = 2
 
@@ -81,19 +85,37 @@ def hold_out(frames: Frames, fraction: float, seed: int) -> tuple[Part, Part]:
     return Part(frames, kept), Part(frames, sorted(held))
 
 
+def select_frames(recipe: Recipe, frames: Frames) -> tuple[Frames, Frames | None]:
+    """What is trained on, and what selects; `frames` are the recipe's training split."""
+    match recipe.select:
+        case "holdout":
+            return hold_out(frames, recipe.holdout, recipe.seed)
+        case "published":
+            return frames, open_frames(recipe.data, recipe.data.val)
+        case "last":
+            return frames, None
+
+
+def selection_name(recipe: Recipe) -> str:
+    """What people call the frames that select; empty where none do."""
+    match recipe.select:
+        case "holdout":
+            return f"{recipe.holdout:g} of {recipe.data.train}"
+        case "published":
+            return recipe.data.val
+        case "last":
+            return ""
+
+
 def selection_counts(
     fabric: Fabric, model: Segmenter, frames: Frames, subsets: Bool[Tensor, "S M"], batch_size: int
 ) -> Int64[Tensor, "S K 3"]:
     """TP, FP, FN per subset and class over all frames; the processes share the work and all get the sum."""
-    mine = Part(frames, range(fabric.global_rank, len(frames), fabric.world_size))
-    counts = torch.zeros(len(subsets), len(frames.classes), 3, dtype=torch.int64, device=fabric.device)
-    was_training = model.training
-    model.eval()
-    with torch.inference_mode():
-        for batch in batches(mine, batch_size):
-            images = normalise(batch.images.to(fabric.device), frames.modalities)
-            counts += count_subsets(model, batch, images, subsets).sum(dim=0)
-    model.train(was_training)
+    plan = Plan({"emm": subset_cases(subsets)}, batch_size=batch_size, confident=False)
+    tally = in_memory(plan.shape(frames))
+    mine = range(fabric.global_rank, len(frames), fabric.world_size)
+    count_frames(model, frames, plan, tally, indices=mine, device=fabric.device)
+    counts = torch.from_numpy(tally.parts["emm"].counts).sum(dim=0).to(fabric.device)  # S K 3, int64
     return fabric.all_reduce(counts, reduce_op="sum")  # pyright: ignore[reportReturnType]
 
 

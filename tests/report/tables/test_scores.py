@@ -12,9 +12,9 @@ from robustseg.report.tables import (
     comparison_table,
     condition_table,
     markdown,
+    sensor_table,
     subset_table,
     terminal,
-    worth_table,
 )
 from robustseg.robustness import Evaluation
 
@@ -112,9 +112,21 @@ def test_markdown(teacher: Evaluation, student: Evaluation) -> None:
 
 def test_the_terminal_shows_every_row(teacher: Evaluation, student: Evaluation) -> None:
     console = Console(width=100, record=True, file=io.StringIO())
-    for grid in (subset_table(teacher), class_table(teacher), condition_table(teacher), worth_table(teacher)):
+    for grid in (subset_table(teacher), class_table(teacher), condition_table(teacher)):
         console.print(terminal(grid))
         text = console.export_text()
         assert all(str(row[0]) in text for row in grid.rows + grid.summary)
     console.print(terminal(comparison_table({"teacher": student, "student": teacher})))
     assert "-" in console.export_text()
+
+
+def test_sensors_stand_for_their_modalities(teacher: Evaluation) -> None:
+    grouped = replace(teacher, sensors=("camera", "stereo", "camera"))
+    grid = sensor_table(grouped)
+    assert [row[0] for row in grid.rows] == ["camera", "stereo", "camera+stereo"]
+    scores = dict(zip(teacher.names, teacher.miou().tolist(), strict=True))
+    assert [row[1] for row in grid.rows] == pytest.approx(
+        [scores["rgb+lidar"], scores["depth"], scores["rgb+depth+lidar"]]
+    )
+    assert grid.summary[0][1] == pytest.approx(sum(row[1] for row in grid.rows) / 3)
+    assert sensor_table(teacher) == subset_table(teacher)

@@ -1,4 +1,4 @@
-"""Tables of evaluations, first as plain grids of text and numbers, then for terminals and Markdown.
+"""Tables of scores: by subset, sensor, class and condition, and of several models side by side.
 
 All scores are mIoU or IoU in percent. Shapes: S subsets, K classes.
 """
@@ -7,44 +7,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from jaxtyping import Bool, Float
-from rich import box
-from rich.console import Group
-from rich.table import Table
-from rich.text import Text
 from torch import Tensor
 
 from robustseg.metrics import AbsentClass
+from robustseg.report.tables.grid import Cell, Grid
+from robustseg.report.tables.words import POLICY, caption_of, sentences, title_of
 from robustseg.robustness.evaluation import Evaluation
 from robustseg.robustness.protocols import emm_expected
+from robustseg.robustness.sensor_view import sensor_view
 
-Cell = str | int | float | None
-
-POLICY = {"zero": "classes that occur nowhere count as 0", "skip": "classes that occur nowhere are left out"}
 EXPECTED_RATE = 0.1
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A table before it is drawn.
-
-    Attributes:
-        title: Above it.
-        head: Names of the columns; the first column holds the rows' names.
-        rows: Of text, counts, scores; None or NaN = nothing to tell.
-        summary: Rows below a line.
-        signed: Columns that hold differences.
-        caption: Below it: what the numbers mean.
-    """
-
-    title: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    summary: tuple[tuple[Cell, ...], ...] = ()
-    signed: frozenset[int] = frozenset()
-    caption: str = ""
 
 
 def subset_table(evaluation: Evaluation) -> Grid:
@@ -57,17 +31,38 @@ def subset_table(evaluation: Evaluation) -> Grid:
     rows = tuple(zip(*columns, *([frames] if partly else []), strict=True))
     blank = ("", None) + ((None,) if partly else ())
     return Grid(
-        title=_title(evaluation),
+        title=title_of(evaluation),
         head=("sensors", "mIoU", "mIoU present", "weakest class", "IoU") + (("frames",) if partly else ()),
         rows=rows,
         summary=(
             ("mean of subsets", evaluation.mean("zero"), evaluation.mean("skip"), *blank),
             ("worst subset", evaluation.worst("zero")[1], evaluation.worst("skip")[1], *blank),
         ),
-        caption=_caption(
+        caption=caption_of(
             evaluation, f"mIoU: {POLICY['zero']}; mIoU present: they are left out", *_skipped(frames, evaluation)
         ),
     )
+
+
+def state_table(evaluation: Evaluation) -> Grid:
+    """Each row's mIoU under both policies for absent classes."""
+    frames = evaluation.scored.sum(dim=0).tolist()
+    columns = [evaluation.names, evaluation.miou("zero").tolist(), evaluation.miou("skip").tolist(), frames]
+    return Grid(
+        title=f"{title_of(evaluation)}: {evaluation.protocol}",
+        head=("state", "mIoU", "mIoU present", "frames"),
+        rows=tuple(row for row in zip(*columns, strict=True) if row[-1]),
+        caption=caption_of(evaluation, f"mIoU: {POLICY['zero']}; mIoU present: they are left out"),
+    )
+
+
+def sensor_table(evaluation: Evaluation) -> Grid:
+    """The subset table over sensors: modalities of one device come and go together.
+
+    Raises:
+        ValueError: No subset that was evaluated holds whole sensors.
+    """
+    return subset_table(sensor_view(evaluation))
 
 
 def class_table(evaluation: Evaluation) -> Grid:
@@ -81,10 +76,10 @@ def class_table(evaluation: Evaluation) -> Grid:
         for name, column in zip(evaluation.classes, scores.T, strict=True)
     )
     return Grid(
-        title=f"{_title(evaluation)}: classes",
+        title=f"{title_of(evaluation)}: classes",
         head=("class", "all sensors", "mean of subsets", *(f"{names[place]} only" for place in singles)),
         rows=rows,
-        caption=_caption(evaluation, "IoU; empty: the class occurs nowhere"),
+        caption=caption_of(evaluation, "IoU; empty: the class occurs nowhere"),
     )
 
 
@@ -103,21 +98,10 @@ def condition_table(evaluation: Evaluation, absent: AbsentClass = "skip") -> Gri
             title = value if len(conditions) == 1 else f"{key}: {value}"
             rows.append((title, part.full(absent), part.mean(absent), worst, name, score, best, len(part.frames)))
     return Grid(
-        title=f"{_title(evaluation)}: conditions",
+        title=f"{title_of(evaluation)}: conditions",
         head=(subject, "all sensors", "mean of subsets", "worst", "subset", "best single", "sensor", "frames"),
         rows=tuple(rows),
-        caption=_caption(evaluation, f"mIoU: {POLICY[absent]}"),
-    )
-
-
-def worth_table(evaluation: Evaluation, absent: AbsentClass = "zero") -> Grid:
-    """What each sensor is worth, in points of mIoU."""
-    return Grid(
-        title=f"{_title(evaluation)}: what each sensor is worth",
-        head=("sensor", "points"),
-        rows=tuple(evaluation.worth(absent).items()),
-        signed=frozenset({1}),
-        caption=_caption(evaluation, "mIoU with it minus without, mean over all pairs of subsets"),
+        caption=caption_of(evaluation, f"mIoU: {POLICY[absent]}"),
     )
 
 
@@ -140,72 +124,15 @@ def comparison_table(evaluations: Mapping[str, Evaluation], absent: AbsentClass 
         ("worst subset", *(entry.worst(absent)[1] for entry in found)),
     )
     pair = len(found) == 2
-    notes = [f"{name}: {entry.note}" for name, entry in evaluations.items() if entry.note]
+    notes = [f"{name}: {entry.note}." for name, entry in evaluations.items() if entry.note]
     return Grid(
         title=f"mIoU on {first.split or 'the data'}, {len(first.frames)} frames",
         head=("sensors", *evaluations, *(("difference",) if pair else ())),
         rows=tuple(_with_difference((name, *row), pair) for name, row in zip(first.names, scores, strict=True)),
         summary=tuple(_with_difference(row, pair) for row in summary),
         signed=frozenset({3}) if pair else frozenset(),
-        caption=". ".join([POLICY[absent].capitalize(), *notes]) + ".",
+        caption=" ".join([sentences(POLICY[absent]), *notes]),
     )
-
-
-def terminal(grid: Grid, decimals: int = 1) -> Group:
-    """For rich's console: numbers to the right, gains green, losses red."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for place, name in enumerate(grid.head):
-        table.add_column(name, justify="right" if _numeric(grid, place) else "left", overflow="fold")
-    for place, row in enumerate(grid.rows):
-        table.add_row(*_styled(row, grid, decimals), end_section=place == len(grid.rows) - 1 and bool(grid.summary))
-    for row in grid.summary:
-        table.add_row(*_styled(row, grid, decimals), style="bold")
-    return Group(Text(grid.title, style="bold"), table, Text(grid.caption, style="dim"))
-
-
-def markdown(grid: Grid, decimals: int = 2) -> str:
-    """As a GitHub table, the summary's rows in bold, the caption below."""
-    rules = ["--:" if _numeric(grid, place) else ":--" for place in range(len(grid.head))]
-    lines = ["| " + " | ".join(grid.head) + " |", "|" + "|".join(rules) + "|"]
-    lines += ["| " + " | ".join(_texts(row, grid, decimals)) + " |" for row in grid.rows]
-    for row in grid.summary:
-        texts = (f"**{text}**" if text else "" for text in _texts(row, grid, decimals))
-        lines.append("| " + " | ".join(texts) + " |")
-    return "\n".join(lines) + "\n" + (f"\n{grid.caption}\n" if grid.caption else "")
-
-
-def _numeric(grid: Grid, place: int) -> bool:
-    return any(isinstance(row[place], int | float) for row in grid.rows)
-
-
-def _texts(row: tuple[Cell, ...], grid: Grid, decimals: int) -> list[str]:
-    return [_text(cell, decimals, "{:+.{}f}" if place in grid.signed else "{:.{}f}") for place, cell in enumerate(row)]
-
-
-def _text(cell: Cell, decimals: int, form: str) -> str:
-    match cell:
-        case None:
-            return ""
-        case float():
-            return "" if math.isnan(cell) else form.format(cell, decimals)
-        case _:
-            return str(cell)
-
-
-def _styled(row: tuple[Cell, ...], grid: Grid, decimals: int) -> list[Text]:
-    texts = [Text(text) for text in _texts(row, grid, decimals)]
-    for place in grid.signed:
-        texts[place].stylize("green" if texts[place].plain.startswith("+") else "red")
-    return texts
-
-
-def _title(evaluation: Evaluation) -> str:
-    return " on ".join(filter(None, (evaluation.model, evaluation.split))) or "evaluation"
-
-
-def _caption(evaluation: Evaluation, *parts: str) -> str:
-    note = evaluation.note[:1].upper() + evaluation.note[1:]
-    return ". ".join(part for part in (*parts, note) if part) + "."
 
 
 def _skipped(frames: list[int], evaluation: Evaluation) -> list[str]:

@@ -1,0 +1,31 @@
+"""Words that tables of evaluations share."""
+
+from __future__ import annotations
+
+from robustseg.robustness.evaluation import Evaluation
+
+POLICY = {"zero": "classes that occur nowhere count as 0", "skip": "classes that occur nowhere are left out"}
+
+
+def title_of(evaluation: Evaluation) -> str:
+    """The model and the split."""
+    return " on ".join(filter(None, (evaluation.model, evaluation.split))) or "evaluation"
+
+
+def caption_of(evaluation: Evaluation, *parts: str) -> str:
+    """What the numbers mean, then what a reader must know of the evaluation."""
+    return sentences(*parts, evaluation.note)
+
+
+def sentences(*parts: str) -> str:
+    """Each part with a capital and a full stop; empty ones are left out.
+
+    Example:
+        >>> sentences("in percent", "", "mIoU of 3 runs")
+        'In percent. mIoU of 3 runs.'
+    """
+    return "".join(f"{_capital(part)}. " for part in parts if part).rstrip()
+
+
+def _capital(part: str) -> str:
+    return part if part.startswith("mIoU") else part[:1].upper() + part[1:]
