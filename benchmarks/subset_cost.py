@@ -168,7 +168,7 @@ WAYS = {"a": Way(released, True), "b": Way(folded, True), "c": Way(shared), "d":
 
 
 def of_all(way: Way, model: Segmenter, images: Tensor, measure: Callable[[Callable[[], object]], float]) -> float:
-    """What a way costs for all subsets; one by one, those of the same size cost the same, and one of each is measured."""
+    """What a way costs for all subsets; one by one, those of one size cost the same, and one of each is measured."""
     if not way.one_by_one:
         return measure(partial(way.function, model, images))
     costs = {size: measure(partial(way.function, model, images, range(size))) for size in range(1, MODALITIES + 1)}
