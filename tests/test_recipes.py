@@ -93,3 +93,17 @@ def test_two_steps_of_both_stages(name, tmp_path):
         assert (card.backbone, card.width) == (recipe.model.backbone, 768)
         assert not recipe.data.use or tuple(entry.name for entry in card.modalities) == recipe.data.use
     assert re.search(r"holdout", (student / "training.json").read_text())
+
+
+@pytest.mark.parametrize("name", BENCHMARKED)
+def test_the_alternatives_that_it_names_are_recipes(name):
+    path = RECIPES / f"{name}.yaml"
+    comments = " ".join(line.strip(" #") for line in path.read_text(encoding="utf-8").splitlines() if "#" in line)
+    released = ["--distill.hpdm", "100", "--distill.hpdm_form", "released", "--distill.hybrid", "false"]
+    released += ["--distill.rrm", "1.2e-4", "--distill.rrm_form", "released"]
+    habits = ["--data.conventions", "published", "--data.muses.source", "published", "--data.resize", "[1024, 1024]"]
+    assert " ".join(released) in comments
+    assert (" ".join(habits[:4]) in comments) == name.startswith("muses")
+    changed = read_recipe(path, [*released, *habits, "--model.gradient_checkpointing", "true"])
+    assert (changed.distill.hpdm_form, changed.distill.rrm_form) == ("released", "released")
+    assert changed.data.resize == (1024, 1024)
