@@ -164,7 +164,9 @@ def _run_stage(fabric: Fabric, recipe: Recipe, name: str) -> None:
     stage = Stage(
         name=name,
         folder=Path(recipe.out) / recipe.name / name,
-        step=teacher_step(recipe, frames) if teaching else student_step(recipe, frames, fabric.device),
+        step=teacher_step(recipe, frames, train_frames)
+        if teaching
+        else student_step(recipe, frames, train_frames, fabric.device),
         train=TrainingFrames(train_frames, recipe.data.transforms, size=recipe.data.size, seed=recipe.seed),
         select=select,
         subsets=subsets[-1:] if teaching else subsets,
