@@ -182,7 +182,8 @@ def _identity(task: Task, model: Segmenter) -> dict[str, object]:
     plain = asdict(replace(task, model=Path(), data=Data(), device="", batch_size=1))
     known = {key: plain[key] for key in ("split", "protocols", "subsets", "scoring", "seed")}
     data = fingerprint(task.data, task.split)
-    reading = {"size": task.data.resize, "habits": sorted(habits(task.data))}
+    muses = asdict(replace(task.data.muses, cache=""))
+    reading = {"size": task.data.resize, "habits": sorted(habits(task.data)), "muses": muses}
     return {**known, "model": model.card.sha256, "data": data, **reading, "version": __version__}
 
 
