@@ -29,7 +29,16 @@ def study_tables(studies: Mapping[str, Study]) -> list[Grid]:
             grids.append(tables.state_table(found))
         if protocol == "emm":
             grids.append(tables.condition_table(found))
-            grids += [tables.worth_table(found)] if knows_worth(found) else []
+            grids += [tables.worth_table(found)] if knows_worth(found) else [_unknown_worth()]
     if len(last) > 1:
         grids.append(tables.protocol_table(last))
     return [grid for grid in grids if grid.rows]
+
+
+def _unknown_worth() -> Grid:
+    return Grid(
+        title="what each sensor is worth",
+        head=("sensor", "points"),
+        rows=(("unknown", None),),
+        caption="It takes every set of sensors: evaluate again with --subsets all.",
+    )

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, Integer
 from torch import Tensor
 
 from robustseg.failures import subset_letters, subset_name
+from robustseg.files import cell_text
 from robustseg.metrics import AbsentClass, iou, mean_iou
 from robustseg.robustness.protocols import EMM_RATES, emm_average, emm_expected
 
@@ -156,12 +157,13 @@ class Evaluation:
         """One row per subset: both mIoUs, the note, then the IoU of each class, empty where it occurs nowhere."""
         text = io.StringIO()
         rows = csv.writer(text, lineterminator="\n")
-        rows.writerow(["subset", "letters", "modalities", "frames", "miou_zero", "miou_skip", "note", *self.classes])
+        head = ["subset", "letters", "modalities", "frames", "miou_zero", "miou_skip", "note"]
+        rows.writerow([*head, *map(cell_text, self.classes)])
         sizes, frames = self.subsets.sum(dim=1).tolist(), self.scored.sum(dim=0).tolist()
         scores = torch.cat([self.miou("zero")[:, None], self.miou("skip")[:, None], self.iou()], dim=1).tolist()
         for name, letters, size, seen, row in zip(self.names, self.letters, sizes, frames, scores, strict=True):
             zero, skip, *classes = ("" if math.isnan(value) else f"{value:.4f}" for value in row)
-            rows.writerow([name, letters, size, seen, zero, skip, self.note, *classes])
+            rows.writerow([cell_text(name), letters, size, seen, zero, skip, cell_text(self.note), *classes])
         return text.getvalue()
 
 
