@@ -22,6 +22,9 @@ import torch
 from flops import GIGA, macs, meta_logits, meta_model
 from torch import Tensor
 
+from robustseg.data.benchmarks import deliver, mcubes
+from robustseg.data.benchmarks.muses import inputs as muses
+from robustseg.data.benchmarks.open import COUNTS
 from robustseg.recipe import Recipe, Schedule
 from robustseg.recipe_file import read_recipe
 
@@ -44,7 +47,11 @@ class Facts:
     modalities: int
 
 
-FACTS = {"deliver": Facts(3983, 25, 4), "muses": Facts(1500, 19, 4), "mcubes": Facts(302, 20, 4)}
+FACTS = {
+    "deliver": Facts(COUNTS["deliver"]["train"], len(deliver.CLASSES), len(deliver.MODALITIES)),
+    "muses": Facts(COUNTS["muses"]["train"], len(muses.CLASSES), len(muses.SOURCES)),
+    "mcubes": Facts(COUNTS["mcubes"]["train"], len(mcubes.CLASSES), len(mcubes.MODALITIES)),
+}
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from robustseg.data import fake
 from robustseg.models.card import read_card
 from robustseg.recipe import BENCHMARKS
 from robustseg.recipe_file import read_recipe
@@ -75,7 +76,6 @@ def test_macs_by_hand(recipe_cost):
 
 @pytest.mark.parametrize("name", LARGE)
 def test_two_steps_of_both_stages(name, tmp_path):
-    fake = pytest.importorskip("robustseg.data.fake", reason="the readers of the benchmarks are not there yet")
     recipe = read_recipe(RECIPES / f"{name}.yaml")
     extra = 192 if recipe.data.kind == "mcubes" else 0  # columns that MCubeS drops
     getattr(fake, f"write_{recipe.data.kind}")(tmp_path / "data", frames=6, size=(64, 64 + extra))
