@@ -20,6 +20,7 @@ from robustseg.version import __version__
 COMMANDS: dict[str, Callable[..., None]] = {
     "train": commands.train,
     "evaluate": commands.evaluate,
+    "calibrate": commands.calibrate,
     "predict": commands.predict,
     "convert": commands.convert,
     "data make-world": commands.make_world,

@@ -100,6 +100,39 @@ def evaluate(
         console.print("what each sensor is worth needs every set of them: evaluate again with --subsets all")
 
 
+def calibrate(
+    model: Path,
+    *,
+    split: str = "",
+    recipe_file: Path | None = None,
+    root: str = "",
+    device: str = "auto",
+) -> None:
+    """Fit a model's temperatures anew, so that its confidence agrees with how often it is right; labels stay.
+
+    Training has done it on the frames that selected the weights; do it again for data of your own.
+
+    Args:
+        model: A model folder; its model.json is written anew.
+        split: Which split, not the one that is reported; by default the frames that selected the weights.
+        recipe_file: Whose data to use; by default the recipe the model was trained with, which lies beside it.
+        root: The data folder, if it is not the recipe's.
+        device: Where to compute: cpu, cuda, cuda:1; auto = a GPU if there is one.
+    """
+    from robustseg.scoring import model_recipe
+    from robustseg.training.calibration import calibrate as calibrate_folder
+    from robustseg.training.calibration import calibration_caveat, calibration_frames
+
+    recipe = model_recipe(model, recipe_file=recipe_file, root=root)
+    frames, where = calibration_frames(recipe, split)
+    if caveat := calibration_caveat(recipe, where):
+        console.print(f"note: {caveat}")
+    card = calibrate_folder(model, frames, where, device=device)
+    for number, temperature in enumerate(card.temperatures, start=1):
+        console.print(f"{number} of {len(card.modalities)} modalities: temperature {temperature:.3f}")
+    console.print(f"{model / 'model.json'}: fitted on {where}")
+
+
 def predict(
     model: Path,
     folder: Path,

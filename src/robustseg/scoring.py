@@ -12,6 +12,7 @@ from robustseg.data.sample import Frames
 from robustseg.frames import open_frames
 from robustseg.models.card import read_card
 from robustseg.progress import progress_bar
+from robustseg.recipe import Recipe
 from robustseg.recipe_file import RECIPE_FILE, read_recipe
 from robustseg.robustness import Evaluation, evaluate
 
@@ -24,14 +25,23 @@ def evaluation_frames(model: Path, *, recipe_file: Path | None, root: str, split
     Raises:
         FileNotFoundError: No recipe lies beside the model and none is given, or data are missing.
     """
+    data = model_recipe(model, recipe_file=recipe_file, root=root).data
+    split = split or data.val
+    return open_frames(data, split), split
+
+
+def model_recipe(model: Path, *, recipe_file: Path | None, root: str) -> Recipe:
+    """The recipe of a model folder, or another one, with the data where they lie now.
+
+    Raises:
+        FileNotFoundError: No recipe lies beside the model and none is given.
+    """
     path = recipe_file or model / RECIPE_FILE
     if not path.is_file():
         read_card(model)  # no model folder at all is the likelier mistake
         raise FileNotFoundError(f"there is no {path}: name a recipe whose data to use with --recipe_file")
-    data = read_recipe(path).data
-    data = replace(data, root=root or data.root)
-    split = split or data.val
-    return open_frames(data, split), split
+    recipe = read_recipe(path)
+    return replace(recipe, data=replace(recipe.data, root=root or recipe.data.root))
 
 
 def selection_note(model: Path, split: str) -> str:

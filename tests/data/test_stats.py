@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from robustseg.data.sample import Sample
-from robustseg.data.stats import data_statistics, measured
+from robustseg.data.stats import class_frequency, data_statistics, measured
 from robustseg.labels import LabelClass
 from robustseg.modalities import Modality
 
@@ -72,6 +72,14 @@ def test_classes_against_a_loop(frames: FewFrames) -> None:
     assert counts.frequency.sum() == pytest.approx(1)
     assert counts.frequency[2] == 0
     assert 0 < counts.ignored_share < 1
+
+
+def test_frequency_alone(frames: FewFrames) -> None:
+    labels = torch.cat([frames.samples[place].labels.flatten() for place in (0, 2, 4)])
+    expected = [((labels == train_id).sum() / (labels != 255).sum()).item() for train_id in range(3)]
+    assert class_frequency(frames, limit=3) == pytest.approx(expected, rel=1e-5)
+    assert class_frequency(frames) == pytest.approx(data_statistics(frames).classes.frequency.tolist(), rel=1e-5)
+    assert class_frequency(FewFrames(frames.modalities, CLASSES, ())) == ()
 
 
 def test_limit_and_progress(frames: FewFrames) -> None:

@@ -30,6 +30,20 @@ def test_a_prediction_is_the_models_own(toy_model) -> None:
     assert prediction.without == ("depth",)
 
 
+def test_confidence_is_that_of_the_temperature_for_what_is_there(toy_model, monkeypatch) -> None:
+    predictor, inputs = Predictor(toy_model), ({"rgb": RGB}, {"rgb": RGB, "lidar": LIDAR})
+    before = [predictor(images) for images in inputs]
+    monkeypatch.setattr(toy_model, "card", replace(toy_model.card, temperatures=(0.5, 3.0, 1.0)))
+    for images, plain, temperature in zip(inputs, before, (0.5, 3.0), strict=True):
+        found = predictor(images)
+        np.testing.assert_array_equal(found.labels, plain.labels)
+        stacked, present = stack_images(images, toy_model.card.modalities)
+        with torch.inference_mode():
+            logits = toy_model(normalise(stacked[None], toy_model.card.modalities), present[None]).logits[0]
+        expected = (logits / temperature).softmax(dim=0).amax(dim=0).numpy()
+        np.testing.assert_allclose(found.confidence, expected, rtol=1e-5)
+
+
 def test_one_channel_is_repeated_and_tensors_are_taken(toy_model) -> None:
     predictor = Predictor(toy_model)
     flat = predictor({"depth": DEPTH})

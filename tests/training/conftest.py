@@ -11,24 +11,31 @@ from robustseg.models.released import released_name
 from robustseg.recipe import Data, Machine, Model, Recipe, Schedule, World
 
 
+def small_recipe(out: Path, **changes) -> Recipe:
+    """A recipe that writes below a folder, with any key changed."""
+    schedule = Schedule(epochs=1, batch_size=4)
+    values = {
+        "name": "small",
+        "data": Data(size=(32, 64), world=World(train_frames=10, val_frames=4)),
+        "model": Model(width=16),
+        "teacher": schedule,
+        "student": schedule,
+        "machine": Machine(accelerator="cpu", log_every=1),
+        "out": str(out),
+    }
+    return Recipe(**(values | changes))
+
+
 @pytest.fixture
 def recipe() -> Callable[..., Recipe]:
     """Makes a recipe that writes below a folder, with any key changed."""
+    return small_recipe
 
-    def make(out: Path, **changes) -> Recipe:
-        schedule = Schedule(epochs=1, batch_size=4)
-        values = {
-            "name": "small",
-            "data": Data(size=(32, 64), world=World(train_frames=10, val_frames=4)),
-            "model": Model(width=16),
-            "teacher": schedule,
-            "student": schedule,
-            "machine": Machine(accelerator="cpu", log_every=1),
-            "out": str(out),
-        }
-        return Recipe(**(values | changes))
 
-    return make
+@pytest.fixture(scope="module")
+def small() -> Callable[..., Recipe]:
+    """The same, for runs that several tests look at."""
+    return small_recipe
 
 
 @pytest.fixture

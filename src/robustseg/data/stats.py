@@ -89,6 +89,17 @@ def data_statistics(frames: Frames, *, limit: int | None = None, progress: Progr
     return Statistics(len(chosen), moments, classes)
 
 
+def class_frequency(frames: Frames, *, limit: int | None = None) -> tuple[float, ...]:
+    """Each class's share of the labelled pixels, in all frames or `limit` evenly spaced ones; () if none is labelled.
+
+    Six digits are kept: it is for people and for files.
+    """
+    counts = ClassCounts(_zeros(len(frames.classes)), _zeros(len(frames.classes)), 0)
+    for place in spread(len(frames), limit):
+        counts = add_classes(counts, frames[place])
+    return tuple(float(f"{share:.6g}") for share in counts.frequency.tolist()) if counts.pixels.any() else ()
+
+
 def measured(
     modalities: Sequence[Modality], frames: Frames, *, limit: int | None = 500, progress: Progress = iter
 ) -> tuple[Modality, ...]:

@@ -17,6 +17,7 @@ from torch import Tensor
 from robustseg.data.resizing import padded, resized_frame
 from robustseg.modalities import Modality, normalise
 from robustseg.models.segmenter import Segmenter
+from robustseg.robustness.calibration import most_likely, temperature_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +26,8 @@ class Prediction:
 
     Attributes:
         labels: Train ids.
-        confidence: Probability of the label, 0..1, as the network states it (not calibrated).
+        confidence: Probability of the label, 0..1: calibrated for the number of modalities it had if the model's card
+            has temperatures, else as the network states it.
         used: Names of the modalities it had.
         without: Names of the modalities it did without.
     """
@@ -82,11 +84,11 @@ class Predictor:
         logits = self.model(padded(inputs)[None], present[None].to(device)).logits[..., :h, :w]  # 1 K h w
         if (h, w) != (H, W):
             logits = F.interpolate(logits, size=(H, W), mode="bilinear", align_corners=False)
-        confidence, labels = logits[0].float().softmax(dim=0).max(dim=0)
+        confidence, labels = most_likely(logits, temperature_of(self.model.card.temperatures, present[None]))
         names = [(modality.name, here) for modality, here in zip(self.modalities, present.tolist(), strict=True)]
         return Prediction(
-            labels=labels.to(torch.uint8).cpu().numpy(),
-            confidence=confidence.cpu().numpy(),
+            labels=labels[0].to(torch.uint8).cpu().numpy(),
+            confidence=confidence[0].cpu().numpy(),
             used=tuple(name for name, here in names if here),
             without=tuple(name for name, here in names if not here),
         )

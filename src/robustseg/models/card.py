@@ -6,14 +6,16 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from robustseg.files import write_text
 from robustseg.labels import IGNORE, MAX_CLASSES, LabelClass, label_table
 from robustseg.modalities import Modality, check_modalities
 from robustseg.models.mit import SHAPES
 from robustseg.recipe import LARGEST, SMALLEST, Absence
-from robustseg.strict import read_json
+from robustseg.strict import read_json, to_json
 
 LARGEST_WIDTH = 4096
 MOST_MODALITIES = 64
+TEMPERATURES = (0.05, 20.0)
 RANDOM_ORIGIN = "random initialisation"
 CARD_FILE = "model.json"
 
@@ -35,6 +37,10 @@ class ModelCard:
         labels: File pattern of the label images of the data it was trained on; empty = unknown.
         ignore_ids: Label ids in files that take part in no loss and no score.
         resize: Height and width that frames are resized to when they are read; None = as stored.
+        temperatures: What logits are divided by before the softmax that gives the confidence, with 1, 2, ... modalities
+            present; empty = not calibrated.
+        calibrated_on: The frames that the temperatures were fitted on; empty = none.
+        frequency: Each class's share of the labelled pixels it was trained on; empty = unknown.
     """
 
     backbone: str
@@ -49,6 +55,9 @@ class ModelCard:
     labels: str = ""
     ignore_ids: tuple[int, ...] = (IGNORE,)
     resize: tuple[int, int] | None = None
+    temperatures: tuple[float, ...] = ()
+    calibrated_on: str = ""
+    frequency: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.backbone not in SHAPES:
@@ -63,6 +72,8 @@ class ModelCard:
         label_table(self.classes, self.ignore_ids)
         _check_size("input_size", self.input_size)
         _check_size("resize", self.resize or self.input_size)
+        _check_temperatures(self.temperatures, len(self.modalities))
+        _check_frequency(self.frequency, len(self.classes))
 
 
 def read_card(folder: Path) -> ModelCard:
@@ -79,6 +90,26 @@ def read_card(folder: Path) -> ModelCard:
     if not re.fullmatch("[0-9a-f]{64}", card.sha256):
         raise ValueError(f"{path}: sha256 must be 64 hexadecimal digits, got {card.sha256!r}")
     return card
+
+
+def write_card(folder: Path, card: ModelCard) -> None:
+    """Writes a model folder's card, whole or not at all."""
+    write_text(folder / CARD_FILE, to_json(card))
+
+
+def _check_temperatures(temperatures: tuple[float, ...], modalities: int) -> None:
+    lowest, highest = TEMPERATURES
+    if len(temperatures) not in (0, modalities):
+        raise ValueError(f"temperatures must be none or {modalities}, one for each number of modalities")
+    if not all(lowest <= value <= highest for value in temperatures):
+        raise ValueError(f"temperatures must lie in {lowest:g}..{highest:g}, got {temperatures}")
+
+
+def _check_frequency(frequency: tuple[float, ...], classes: int) -> None:
+    if not frequency:
+        return
+    if len(frequency) != classes or not all(0 <= share <= 1 for share in frequency) or abs(sum(frequency) - 1) > 0.01:
+        raise ValueError(f"frequency must be none or the shares of {classes} classes, 1 together, got {frequency}")
 
 
 def _check_size(name: str, size: tuple[int, int]) -> None:

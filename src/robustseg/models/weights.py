@@ -12,11 +12,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from robustseg.files import sha256, write_atomically, write_text
-from robustseg.models.card import CARD_FILE, ModelCard
+from robustseg.files import sha256, write_atomically
+from robustseg.models.card import CARD_FILE, ModelCard, write_card
 from robustseg.models.segmenter import Segmenter
 from robustseg.models.standard import segmenter_on_meta
-from robustseg.strict import to_json
 from robustseg.version import __version__
 
 WEIGHTS_FILE = "model.safetensors"
@@ -48,7 +47,7 @@ def save_model(folder: Path, model: Segmenter, card: ModelCard) -> ModelCard:
     path = folder / WEIGHTS_FILE
     write_atomically(path, lambda temporary: _write(temporary, tensors))
     card = replace(card, version=__version__, sha256=sha256(path))
-    write_text(folder / CARD_FILE, to_json(card))
+    write_card(folder, card)
     return card
 
 

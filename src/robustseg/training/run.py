@@ -18,7 +18,7 @@ from lightning.fabric import Fabric
 from safetensors.torch import load_file
 
 from robustseg.data.sample import Frames
-from robustseg.data.stats import measured
+from robustseg.data.stats import class_frequency, measured
 from robustseg.data.world import WorldFrames
 from robustseg.distill.objective import Objective
 from robustseg.failures import evaluation_subsets
@@ -31,12 +31,13 @@ from robustseg.recipe import Recipe
 from robustseg.recipe_file import RECIPE_FILE, write_recipe
 from robustseg.scoring import SUMMARY_FILE
 from robustseg.training.batches import Share, TrainingFrames, steps_per_epoch
+from robustseg.training.calibration import calibrated
 from robustseg.training.checkpoint import remove_checkpoints
 from robustseg.training.fit import BEST, fit
 from robustseg.training.identity import check_made_from, claim, stage_identity
 from robustseg.training.learners import check_start, origin, student_step, teacher_folder, teacher_step
 from robustseg.training.processes import is_first_process, launch, only_one
-from robustseg.training.selection import hold_out
+from robustseg.training.selection import select_frames, selection_name
 from robustseg.training.stage import Running, Stage
 
 MEASURED_FRAMES = 200
@@ -124,7 +125,7 @@ def check_recipe(recipe: Recipe) -> None:
     if machine.accelerator == "gpu" and torch.cuda.device_count() < machine.devices:
         raise ValueError(f"machine.devices asks for {machine.devices} GPUs, {torch.cuda.device_count()} are here")
     frames = open_frames(recipe.data, recipe.data.train, training=True)
-    train_frames, _ = _split(recipe, frames)
+    train_frames, _ = select_frames(recipe, frames)
     for schedule in (recipe.teacher, recipe.student):
         Share(schedule.batch_size, parts=machine.devices * machine.nodes * schedule.accumulate)
         steps_per_epoch(len(train_frames), schedule.batch_size)
@@ -157,7 +158,7 @@ def _run_stage(fabric: Fabric, recipe: Recipe, name: str) -> None:
     frames = open_frames(recipe.data, recipe.data.train, training=True)
     if isinstance(frames, WorldFrames):
         _render(frames, quiet=not fabric.is_global_zero)
-    train_frames, select = _split(recipe, frames)
+    train_frames, select = select_frames(recipe, frames)
     subsets = evaluation_subsets(len(frames.modalities))
     teaching = name == "teacher"
     stage = Stage(
@@ -184,17 +185,6 @@ def _render(frames: WorldFrames, *, quiet: bool) -> None:
         frames.preload(report)
 
 
-def _split(recipe: Recipe, frames: Frames) -> tuple[Frames, Frames | None]:
-    """What is trained on, and what selects."""
-    match recipe.select:
-        case "holdout":
-            return hold_out(frames, recipe.holdout, recipe.seed)
-        case "published":
-            return frames, open_frames(recipe.data, recipe.data.val)
-        case "last":
-            return frames, None
-
-
 def model_card(recipe: Recipe, frames: Frames, stage: str) -> ModelCard:
     """What a trained model's folder says about it."""
     folders = recipe.data.kind == "folders"
@@ -213,16 +203,18 @@ def model_card(recipe: Recipe, frames: Frames, stage: str) -> ModelCard:
 
 
 def _finish(recipe: Recipe, stage: Stage, running: Running, frames: Frames) -> None:
-    """Turns the best weights into a model folder and says how they were chosen."""
-    model = running.model.cpu()
+    """Turns the best weights into a model folder, calibrated, and says how they were chosen."""
+    model = running.model
     model.load_state_dict(load_file(stage.folder / BEST))
-    save_model(stage.folder, model, model_card(recipe, frames, stage.name))
+    card = model_card(recipe, frames, stage.name)
+    if stage.select is not None:
+        card = calibrated(card, model, stage.select, selection_name(recipe))
+    card = replace(card, frequency=class_frequency(frames, limit=MEASURED_FRAMES))
+    save_model(stage.folder, model.cpu(), card)
     summary = {
         "stage": stage.name,
         "select": recipe.select,
-        "split": {"holdout": f"{recipe.holdout:g} of {recipe.data.train}", "published": recipe.data.val}.get(
-            recipe.select
-        ),
+        "split": selection_name(recipe) or None,
         "score": None if recipe.select == "last" else running.score,
         "score_is": "mean over subsets of mIoU in percent"
         if len(stage.subsets) > 1
@@ -231,6 +223,7 @@ def _finish(recipe: Recipe, stage: Stage, running: Running, frames: Frames) -> N
         "epochs": stage.schedule.epochs,
         "scores": running.scores,
         "seconds": round(running.seconds, 1),
+        "calibrated_on": card.calibrated_on or None,
     }
     write_recipe(stage.folder / RECIPE_FILE, recipe)
     write_text(stage.folder / SUMMARY_FILE, json.dumps(summary, indent=1))  # last: it says that the stage is done

@@ -12,10 +12,12 @@ from torch import Tensor
 
 from robustseg.data.sample import Frames, Sample
 from robustseg.data.transforms import sample_generator
+from robustseg.frames import open_frames
 from robustseg.labels import LabelClass
 from robustseg.metrics import mean_iou
 from robustseg.modalities import Modality, normalise
 from robustseg.models.segmenter import Segmenter
+from robustseg.recipe import Recipe
 from robustseg.robustness.evaluate import batches, count_subsets
 
 HOLDOUT_STREAM = 2
@@ -79,6 +81,28 @@ def hold_out(frames: Frames, fraction: float, seed: int) -> tuple[Part, Part]:
     if not 0 < fraction < 1 or not kept or not held:
         raise ValueError(f"holdout {fraction} of {len(frames)} frames leaves nothing to train on or to select by")
     return Part(frames, kept), Part(frames, sorted(held))
+
+
+def select_frames(recipe: Recipe, frames: Frames) -> tuple[Frames, Frames | None]:
+    """What is trained on, and what selects; `frames` are the recipe's training split."""
+    match recipe.select:
+        case "holdout":
+            return hold_out(frames, recipe.holdout, recipe.seed)
+        case "published":
+            return frames, open_frames(recipe.data, recipe.data.val)
+        case "last":
+            return frames, None
+
+
+def selection_name(recipe: Recipe) -> str:
+    """What people call the frames that select; empty where none do."""
+    match recipe.select:
+        case "holdout":
+            return f"{recipe.holdout:g} of {recipe.data.train}"
+        case "published":
+            return recipe.data.val
+        case "last":
+            return ""
 
 
 def selection_counts(
