@@ -60,7 +60,7 @@ def faults(well: Evaluation, seed: int = 1) -> Evaluation:
         if place < len(well.modalities)
         for severity in range(1, 6)
     ]
-    lost = torch.tensor([(0.12 if state.startswith("noise") else 0.05) * int(state[-1]) for state in states])
+    lost = torch.tensor([_lost(state, well.modalities) for state in states])
     counts = _counts(0.93 - lost, len(well.frames), len(well.classes), seed)
     return replace(
         well,
@@ -77,6 +77,14 @@ def study(model: str = "student", **options: object) -> dict[str, Evaluation]:
     """Every protocol that has a section of its own."""
     well = evaluation(model, **options)  # type: ignore[arg-type]
     return {"emm": well, "faults": faults(well)}
+
+
+def _lost(state: str, modalities: tuple[str, ...]) -> float:
+    """The share of pixels that a fault costs."""
+    fault, rest = state.split("@")
+    sensor, severity = rest.split(":")
+    steepness = 0.1 if fault == "noise" else 0.02
+    return steepness * int(severity) * (0.4 + SHARES[modalities.index(sensor) % 4])
 
 
 def _counts(seen: torch.Tensor, frames: int, classes: int, seed: int) -> torch.Tensor:

@@ -48,7 +48,7 @@ def fault_section(runs: Runs, absent: AbsentClass = "zero") -> Section:
     for entry in found:
         groups.setdefault(entry.fault, []).append(entry)
     lines = {name: [_line(entry, sensors, well, gone) for entry in group] for name, group in groups.items()}
-    y = score_axis([entry for group in lines.values() for entry in group])
+    y = score_axis([entry for group in lines.values() for entry in group], from_zero=False)
     ends = ((0.0, "well"), *((float(step), f"{step}") for step in range(1, 6)), (GONE, "off"))
     x = Axis(-0.2, GONE + 0.35, ends, "severity")
     drawn = {

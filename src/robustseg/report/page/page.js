@@ -24,7 +24,7 @@ for (const box of document.querySelectorAll(".either")) {
 }
 
 /* The contents show where the reader is. */
-const links = new Map([...document.querySelectorAll(".bar a")].map((link) => [link.hash.slice(1), link]));
+const links = new Map([...document.querySelectorAll(".contents a")].map((link) => [link.hash.slice(1), link]));
 const watcher = new IntersectionObserver((entries) => {
   for (const entry of entries) {
     if (!entry.isIntersecting) continue;
@@ -33,14 +33,6 @@ const watcher = new IntersectionObserver((entries) => {
   }
 }, { rootMargin: "-20% 0px -70% 0px" });
 for (const section of document.querySelectorAll("section")) watcher.observe(section);
-
-/* Tables that are folded away on screens are printed. */
-let folded = [];
-window.addEventListener("beforeprint", () => {
-  folded = [...document.querySelectorAll("details:not([open])")];
-  for (const entry of folded) entry.open = true;
-});
-window.addEventListener("afterprint", () => { for (const entry of folded) entry.open = false; });
 
 /* Frames: which one, which sensors are on, which view. */
 const viewer = document.getElementById("viewer");
@@ -89,7 +81,7 @@ function showFrames(root, data) {
     const tag = entry.tags.condition ?? Object.values(entry.tags)[0] ?? entry.name;
     const button = make("button", { type: "button", title: entry.name },
       make("img", { src: entry.images[picture], alt: "" }),
-      make("span", { textContent: `${score(-entry.loss)} without ${entry.sensor}` }));
+      make("b", { textContent: score(-entry.loss) }), `no ${entry.sensor}`);
     button.setAttribute("aria-label", `Frame ${number + 1}, ${entry.name}, ${tag}: loses ${score(entry.loss)} points without ${entry.sensor}`);
     button.addEventListener("click", () => go(number));
     return button;
