@@ -19,10 +19,9 @@ from pathlib import Path
 import torch
 
 from robustseg.files import write_text
-from robustseg.frames import open_frames
 from robustseg.recipe import Data, Distill, Machine, Model, Recipe, Schedule, Transforms, World
 from robustseg.robustness import Evaluation
-from robustseg.scoring import evaluate_folder
+from robustseg.scoring import evaluate_folder, recipe_task
 from robustseg.training import train
 from robustseg.training.run import train_teacher
 
@@ -69,8 +68,7 @@ def main() -> None:
         out=arguments.out,
     )
     teacher = train_teacher(recipe)
-    frames = open_frames(recipe.data, recipe.data.val)
-    results = {"teacher": evaluate_folder(teacher, frames, split="val")}
+    results = {"teacher": evaluate_folder(recipe_task(teacher))["emm"]}
     seeds = {f"KL 10, seed {seed}": seed for seed in (1, 2)}  # how far one number can be trusted
     for name, distill in (STUDENTS | dict.fromkeys(seeds, KD)).items():
         if re.fullmatch(arguments.only, name):
@@ -80,7 +78,7 @@ def main() -> None:
                 seed=seeds.get(name, recipe.seed),
                 distill=replace(distill, teacher=str(teacher)),
             )
-            results[name] = evaluate_folder(train(student), frames, split="val")
+            results[name] = evaluate_folder(recipe_task(train(student)))["emm"]
             report(results)
 
 

@@ -20,12 +20,11 @@ from pathlib import Path
 import torch
 
 from robustseg.files import write_text
-from robustseg.frames import open_frames
 from robustseg.recipe import Recipe
 from robustseg.recipe_file import read_recipe
 from robustseg.report.tables import comparison_table, condition_table, markdown
 from robustseg.robustness import Evaluation
-from robustseg.scoring import SUMMARY_FILE, evaluate_folder
+from robustseg.scoring import SUMMARY_FILE, evaluate_folder, recipe_task
 from robustseg.training import train
 from robustseg.training.run import measured_recipe, train_teacher
 
@@ -42,9 +41,8 @@ def main() -> None:
     recipe = read_recipe(arguments.recipe, overrides)
     recipe = measured_recipe(replace(recipe, data=replace(recipe.data, root=arguments.root or recipe.data.root)))
     student = train(recipe)
-    frames = open_frames(recipe.data, recipe.data.val)
     folders = {"teacher": student.parent / "teacher", "student": student}
-    results = {name: evaluate_folder(folder, frames, split=recipe.data.val) for name, folder in folders.items()}
+    results = {name: evaluate_folder(recipe_task(folder))["emm"] for name, folder in folders.items()}
     singles = single_scores(recipe) if arguments.singles else {}
     longer = longer_teacher(recipe) if arguments.longer else None
     report(recipe, results, singles, longer, minutes=sum(map(training_minutes, folders.values())))
@@ -62,7 +60,7 @@ def single_scores(recipe: Recipe) -> dict[str, float]:
         alone = replace(
             recipe, name=f"{recipe.name}_{modality.name}", data=replace(recipe.data, modalities=(modality,))
         )
-        result = evaluate_folder(train_teacher(alone), open_frames(alone.data, alone.data.val), split=alone.data.val)
+        result = evaluate_folder(recipe_task(train_teacher(alone)))["emm"]
         scores[modality.name] = result.full()
     return scores
 
@@ -71,7 +69,7 @@ def longer_teacher(recipe: Recipe) -> Evaluation:
     """What training for longer is worth by itself: complete sensors, for the epochs of both stages."""
     epochs = recipe.teacher.epochs + recipe.student.epochs
     longer = replace(recipe, name=f"{recipe.name}_longer", teacher=replace(recipe.teacher, epochs=epochs))
-    return evaluate_folder(train_teacher(longer), open_frames(longer.data, longer.data.val), split=longer.data.val)
+    return evaluate_folder(recipe_task(train_teacher(longer)))["emm"]
 
 
 def report(

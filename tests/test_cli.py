@@ -127,7 +127,8 @@ def test_evaluate_counts_every_subset(run, capsys):
     folder = run / "student" / "evaluation" / "val"
     assert json.loads((folder / "evaluation.json").read_text())
     assert len((folder / "evaluation.csv").read_text().splitlines()) > 15
-    assert np.load(folder / "counts.npz", allow_pickle=False)["counts"].shape[:2] == (5, 15)
+    assert np.load(folder / "counts.npy", allow_pickle=False).shape[:2] == (5, 15)
+    assert not (folder / "unfinished").exists()
 
 
 def test_predict_on_written_frames(run, tmp_path, capsys):

@@ -29,3 +29,12 @@ def test_numbers_are_finite(value):
 def test_scale_is_not_zero():
     with pytest.raises(ValueError, match="scale 0"):
         Modality("depth", scale=0.0)
+
+
+def test_a_lidar_may_tell_its_ranges() -> None:
+    assert Modality("lidar", kind="lidar", unit="m").range_scale == 1
+    assert Modality("lidar", kind="lidar", metres=0.25).range_scale == 0.25
+    assert Modality("lidar", kind="lidar").range_scale == 0
+    assert Modality("depth", kind="depth", unit="m").range_scale == 0
+    with pytest.raises(ValueError, match="metres is a length of 0 or more, got -1"):
+        Modality("lidar", metres=-1.0)

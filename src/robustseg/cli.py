@@ -23,6 +23,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "train": commands.train,
     "evaluate": commands.evaluate,
     "calibrate": commands.calibrate,
+    "expect": commands.expect,
     "report": commands.report,
     "predict": commands.predict,
     "convert": commands.convert,
@@ -70,7 +71,10 @@ def _main(words: list[str]) -> int:
             raise
         return _fail("out of memory: lower the batch size or the image size, or name another device")
     except KeyboardInterrupt:
-        go_on = {"train": ": the same command, without --restart, goes on from the last checkpoint"}
+        go_on = {
+            "train": ": the same command, without --restart, goes on from the last checkpoint",
+            "evaluate": ": the same command goes on where it was",
+        }
         return _fail(f"stopped{go_on.get(name, '')}", 130)
     return 0
 

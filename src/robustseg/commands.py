@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -53,51 +54,63 @@ def evaluate(
     recipe_file: Path | None = None,
     root: str = "",
     split: str = "",
+    protocols: str = "emm",
     subsets: Literal["auto", "all", "few"] = "auto",
     against: Path | None = None,
     out: Path | None = None,
     batch_size: int = 8,
+    processes: int = 1,
     device: str = "auto",
 ) -> None:
-    """Score a model on every subset of its modalities: table, evaluation.json, evaluation.csv, counts.npz.
+    """Score a model while its sensors fail: tables, evaluation.json, evaluation.csv, counts.npy.
+
+    Stopped in any way, the same command goes on where it was.
 
     Args:
         model: A model folder.
         recipe_file: Whose data to use; by default the recipe the model was trained with, which lies beside it.
         root: The data folder, if it is not the recipe's.
         split: Which split; by default the recipe's `data.val`.
+        protocols: How they fail, as in emm,nm: emm = every subset of modalities, emm_zero = the same with zeros in
+            their place, rmm_0.25 (0.5, 0.75) and rmm_pixel_0.25 = a share of each missing one is lost, nm = noise,
+            faults = faults from the field; all = all of them.
         subsets: "all", or "few" = singles, leave-one-out and full; "auto" = all up to 6 modalities.
         against: Another model folder to show beside it.
         out: Where the results go, those of `against` to OUT/against; by default MODEL/evaluation/SPLIT.
         batch_size: Frames encoded at a time.
+        processes: How many share the frames; with GPUs each takes one.
         device: Where to compute: cpu, cuda, cuda:1; auto = a GPU if there is one.
     """
     from robustseg.models.card import read_card
-    from robustseg.report import tables
-    from robustseg.robustness.worth import knows_worth
-    from robustseg.scoring import evaluate_folder, evaluation_frames
+    from robustseg.report.overview import study_tables
+    from robustseg.report.tables import terminal
+    from robustseg.robustness import save_study
+    from robustseg.robustness.cases import PROTOCOLS
+    from robustseg.scoring import discard_unfinished, evaluate_folder, recipe_task
 
-    frames, split = evaluation_frames(model, recipe_file=recipe_file, root=root, split=split)
-    results = {}
-    targets = {folder: folder / "evaluation" / split for folder in [*([against] if against else []), model]}
+    chosen = PROTOCOLS if protocols == "all" else tuple(_names(protocols) or ())
+    task = replace(
+        recipe_task(model, recipe_file=recipe_file, root=root, split=split),
+        protocols=chosen,
+        subsets=subsets,
+        batch_size=batch_size,
+        device=device,
+    )
+    targets = {folder: folder / "evaluation" / task.split for folder in [*([against] if against else []), model]}
     if out:
         targets = {folder: out if folder == model else out / "against" for folder in targets}
     for folder, target in targets.items():
         read_card(folder)  # a folder for results in a place that is misspelt helps nobody
         make_writable(target)
+    results = {}
     for folder, target in targets.items():
-        result = evaluate_folder(folder, frames, split=split, subsets=subsets, batch_size=batch_size, device=device)
-        result.save(target)
-        results[folder.name if against and model.name != against.name else str(folder)] = result
-        console.print(f"{folder}: {target / 'evaluation.json'}, evaluation.csv, counts.npz")
-    last = list(results.values())[-1]
-    shown = [tables.comparison_table(results)] if against else [tables.subset_table(last), tables.class_table(last)]
-    known = knows_worth(last)
-    for grid in [*shown, tables.condition_table(last), *([tables.worth_table(last)] if known else [])]:
-        if grid.rows:
-            console.print(tables.terminal(grid))
-    if not known:
-        console.print("what each sensor is worth needs every set of them: evaluate again with --subsets all")
+        study = evaluate_folder(replace(task, model=folder), out=target, processes=processes)
+        save_study(study, target)
+        discard_unfinished(target)
+        results[folder.name if against and model.name != against.name else str(folder)] = study
+        console.print(f"{folder}: {target / 'evaluation.json'}, evaluation.csv, counts.npy")
+    for grid in study_tables(results):
+        console.print(terminal(grid))
 
 
 def calibrate(
@@ -131,6 +144,29 @@ def calibrate(
     for number, temperature in enumerate(card.temperatures, start=1):
         console.print(f"{number} of {len(card.modalities)} modalities: temperature {temperature:.3f}")
     console.print(f"{model / 'model.json'}: fitted on {where}")
+
+
+def expect(folder: Path, *, failure: str = "", together: str = "", split: str = "", most: int = 10) -> None:
+    """Tell what mIoU to expect if sensors fail with given probabilities, from a stored evaluation.
+
+    What is not named never fails. Causes are independent; with nothing left the most frequent class is predicted.
+
+    Args:
+        folder: A model folder that was evaluated, or the folder of an evaluation.
+        failure: Probability of failure of sensors or modalities, as in rgb=0.01,lidar=0.05; 'rgb&nir=0.02' (in quotes)
+            is a group that fails together.
+        together: Groups that fail together, as in rgb,aolp=0.001 or rgb,aolp=0.001,lidar,radar=0.01.
+        split: Which evaluation, if the model has several.
+        most: List so many of the likeliest states.
+    """
+    from robustseg.report import tables
+    from robustseg.robustness import load, stored_evaluation
+    from robustseg.robustness.expectation import parse_failures
+
+    failures = parse_failures(failure, together)
+    console.print(
+        tables.terminal(tables.expectation_table(load(stored_evaluation(folder, split)), failures, most=most))
+    )
 
 
 def report(

@@ -15,8 +15,8 @@ from robustseg.frames import open_frames
 from robustseg.recipe import Data, Machine, Model, Recipe, Schedule, Transforms, World
 from robustseg.report.pictures import one_per_value, predict_subsets, subset_picture, telling_subsets
 from robustseg.report.tables import comparison_table, markdown, terminal
-from robustseg.robustness import Evaluation
-from robustseg.scoring import evaluate_folder
+from robustseg.robustness import Evaluation, save
+from robustseg.scoring import evaluate_folder, recipe_task
 from robustseg.training.run import train
 
 TRAIN_FRAMES, EPOCHS = 600, 10
@@ -50,9 +50,9 @@ def run_demo(out: Path, *, train_frames: int, epochs: int, restart: bool, consol
     student_folder = train(recipe, restart=restart)
     val = open_frames(recipe.data, recipe.data.val)
     folders = {"teacher": student_folder.parent / "teacher", "student": student_folder}
-    results = {name: evaluate_folder(folder, val, split="val") for name, folder in folders.items()}
+    results = {name: evaluate_folder(recipe_task(folder))["emm"] for name, folder in folders.items()}
     for name, result in results.items():
-        result.save(out / f"evaluation_{name}")
+        save(result, out / f"evaluation_{name}")
     grid = comparison_table(results)
     write_text(out / "table.md", markdown(grid))
     _picture(out / "picture.png", folders, results, val)

@@ -45,6 +45,8 @@ class Modality:
         mirror: What the channels are multiplied with when the image is mirrored left to right: -1 for the sine of an
             angle, say.
         missing: The value, in `unit`, of a pixel where the sensor saw nothing; fills borders, too.
+        metres: Metres per unit of channel 0, where that is the range that a LiDAR measured; 0 = 1 if `unit` is "m",
+            else unknown. Only faults ask for it.
     """
 
     name: str
@@ -61,16 +63,19 @@ class Modality:
     kind: Literal["", "camera", "depth", "event", "lidar", "radar", "polarisation"] = ""
     mirror: Triple = (1.0, 1.0, 1.0)
     missing: float = 0.0
+    metres: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.name or not self.name.replace("_", "").replace("-", "").isalnum():
             raise ValueError(f"modality name {self.name!r} must be made of letters, digits, - and _")
         if len(self.channels) not in (0, 3):
             raise ValueError(f"modality {self.name!r}: give three channels or none, got {self.channels}")
-        for key in ("scale", "offset", "missing", "mean", "std"):
+        for key in ("scale", "offset", "missing", "metres", "mean", "std"):
             value = getattr(self, key)
             if value is not None and not np.isfinite(value).all():
                 raise ValueError(f"modality {self.name!r}: {key} must be finite, got {value}")
+        if self.metres < 0:
+            raise ValueError(f"modality {self.name!r}: metres is a length of 0 or more, got {self.metres}")
         if self.scale == 0:
             raise ValueError(f"modality {self.name!r}: scale 0 would make every value the same")
         if self.std is not None and not all(value > 0 for value in self.std):
@@ -89,6 +94,11 @@ class Modality:
     def sort(self) -> str:
         """The sort of device: `kind`, or what follows from `photometric`; "" = unknown."""
         return self.kind or ("camera" if self.photometric else "")
+
+    @property
+    def range_scale(self) -> float:
+        """Metres per unit of channel 0; 0 = channel 0 is no range, or of an unknown unit."""
+        return self.metres or float(self.sort == "lidar" and self.unit == "m")
 
     @property
     def patterns(self) -> dict[str, str]:

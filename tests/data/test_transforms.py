@@ -7,6 +7,7 @@ import torch
 
 from robustseg.data.sample import Sample
 from robustseg.data.transforms import augment, blur, jitter, sample_generator, span, turned
+from robustseg.failures import hit_at_random
 from robustseg.modalities import Modality
 from robustseg.recipe import Transforms
 
@@ -196,3 +197,26 @@ def test_draws_depend_on_seed_epoch_index_and_stream_alone() -> None:
     state = torch.random.get_rng_state()
     apply(make_sample(), Transforms(), (8, 8))
     assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_without_faults_no_draw_is_made_for_them() -> None:
+    generator, expected = torch.Generator().manual_seed(5), torch.Generator().manual_seed(5)
+    augment(make_sample(), Transforms(faults=0.0), size=(8, 8), modalities=MODALITIES, generator=generator)
+    torch.rand(4, generator=expected)
+    torch.rand(5, 1, generator=expected)  # the one photometric modality
+    assert torch.equal(generator.get_state(), expected.get_state())
+
+
+def test_faults_come_after_all_else_and_spare_labels() -> None:
+    sample = make_sample(40, 60)
+    size = (30, 50)
+    for seed in range(5):
+        well, ill = (apply(sample, Transforms(faults=chance), size, seed) for chance in (0.0, 1.0))
+        source = torch.Generator().manual_seed(seed)
+        augment(sample, Transforms(), size=size, modalities=MODALITIES, generator=source)
+        assert torch.equal(ill.labels, well.labels)
+        if (well.labels != 255).all():  # no border, which is filled after the faults
+            expected = hit_at_random(well.images, well.present, MODALITIES, probability=1.0, generator=source)
+            assert torch.equal(ill.images, expected)
+        assert not torch.equal(ill.images, well.images)
+        assert torch.equal(ill.images, apply(sample, Transforms(faults=1.0), size, seed).images)

@@ -97,7 +97,7 @@ def test_frames_that_do_not_fit_are_refused(toy_model, toy_frames) -> None:
         evaluate(toy_model, toy_frames(number=0))
     with pytest.raises(ValueError, match="labelled pixel"):
         evaluate(toy_model, toy_frames(labelled=False))
-    with pytest.raises((ValueError, TypeError)):
+    with pytest.raises(ValueError, match="choose of emm, emm_zero"):
         evaluate(toy_model, toy_frames(), protocol="rmm")
 
 

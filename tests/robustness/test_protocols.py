@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from robustseg.failures import all_subsets, few_subsets
-from robustseg.robustness.protocols import emm_average, emm_expected, failure_weights
+from robustseg.robustness.protocols import emm_average, emm_expected, failure_weights, nm_scores, subset_means
 
 
 @pytest.mark.parametrize(("count", "rate", "expected"), [(4, 0.2, 0.410), (4, 0.1, 0.656), (4, 0.05, 0.815)])
@@ -37,3 +37,23 @@ def test_the_expectation_matches_a_loop() -> None:
     assert math.isnan(emm_expected(torch.ones(37), few_subsets(18), 0.1))  # more modalities than `all_subsets` lists
     with pytest.raises(ValueError, match="between 0 and 1"):
         failure_weights(subsets, 0.0)
+
+
+def test_means_over_two_modalities_by_hand() -> None:
+    scores = torch.tensor([40.0, 20.0, 60.0], dtype=torch.float64)
+    means = subset_means(scores, all_subsets(2))
+    assert means.average == pytest.approx(40)
+    # p = 0.2: weights 0.16, 0.16, 0.64 of 0.96
+    assert means.expected[0.2] == pytest.approx((0.16 * 40 + 0.16 * 20 + 0.64 * 60) / 0.96)
+    assert means.expected[0.1] == pytest.approx((0.09 * 40 + 0.09 * 20 + 0.81 * 60) / 0.99)
+    assert list(means.expected) == [0.2, 0.1, 0.05]
+
+
+def test_noise_has_three_levels() -> None:
+    scores = torch.tensor([30.0, 10.0])
+    found = nm_scores(scores, ("mid", "low"))
+    assert (found["low"], found["mid"]) == (10, 30)
+    assert math.isnan(found["high"])
+    for wrong in (("low", "loud"), ("low", "low")):
+        with pytest.raises(ValueError, match="one row for each of low, mid, high"):
+            nm_scores(scores, wrong)

@@ -71,3 +71,13 @@ def test_impossible_batches_are_clear_errors():
         Share(6, parts=4)
     with pytest.raises(ValueError, match="lower batch_size"):
         steps_per_epoch(3, 8)
+
+
+def test_faults_are_drawn_with_the_frame_and_not_without_being_asked_for():
+    world = WorldFrames("train", 4, 0, size=(32, 64))
+    well, ill = (TrainingFrames(world, Transforms(faults=chance), size=(32, 48), seed=1) for chance in (0.0, 1.0))
+    changed = [(well[0, i].sample.images != ill[0, i].sample.images).flatten(1).any(dim=1) for i in range(4)]
+    assert torch.stack(changed).float().mean() > 0.7  # of an empty crop there is nothing to lose
+    for index in range(4):
+        assert torch.equal(ill[3, index].sample.images, ill[3, index].sample.images)
+        assert torch.equal(well[3, index].sample.labels, ill[3, index].sample.labels)

@@ -48,6 +48,17 @@ def test_without_selection_nothing_is_fitted(small, tmp_path, capsys) -> None:
     assert read_card(folder) == card
 
 
+def test_a_model_that_cannot_be_calibrated_is_kept(small, tmp_path, monkeypatch, capsys) -> None:
+    def fail(*_, **__):
+        raise ValueError("no frame to fit temperatures on has a labelled pixel")
+
+    monkeypatch.setattr("robustseg.training.calibration.fit_temperatures", fail)
+    folder = train(small(tmp_path))
+    assert "student: not calibrated, no frame to fit" in capsys.readouterr().err
+    assert read_card(folder).temperatures == ()
+    assert load(folder).num_modalities == 4
+
+
 def test_the_command_fits_anew_and_leaves_the_weights(student, capsys) -> None:
     card, weights = read_card(student), (student / "model.safetensors").read_bytes()
     write_card(student, replace(card, temperatures=(), calibrated_on=""))

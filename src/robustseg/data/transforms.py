@@ -1,7 +1,8 @@
 """Random changes of training frames: `Sample -> Sample`, every draw from the generator that is passed in.
 
 Scale, crop, flip and quarter turns move all modalities and the labels alike. Only the part of a frame that the crop
-shows is resized. Letters: `M` modalities, `P` photometric ones, `h w` the frame's size, `H W` the crop's.
+shows is resized. Faults of sensors come last. Letters: `M` modalities, `P` photometric ones, `h w` the frame's size,
+`H W` the crop's.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from jaxtyping import Float32, Int64
 from torch import Generator, Tensor
 
 from robustseg.data.sample import Sample
+from robustseg.failures import hit_at_random
 from robustseg.labels import IGNORE
 from robustseg.modalities import Modality
 from robustseg.recipe import Transforms
@@ -54,7 +56,8 @@ def augment(
 ) -> Sample:
     """A randomly turned, flipped, scaled, cropped and photometrically changed frame of `size`.
 
-    Pixels outside the frame become each modality's `missing` value and label 255.
+    Then sensors may fail, see `hit_at_random`. Pixels outside the frame become each modality's `missing` value and
+    label 255.
     """
     if transforms.quarter_turns:
         sample = turned(sample, int(torch.randint(4, (), generator=generator)))
@@ -68,6 +71,9 @@ def augment(
     if flip < transforms.flip:
         images, labels = images.flip(-1), labels.flip(-1)
     images = _photometric(images, transforms, modalities, generator)
+    if transforms.faults > 0:
+        chance = transforms.faults
+        images = hit_at_random(images, sample.present, modalities, probability=chance, generator=generator)
     if labels.shape != size:
         images, labels = _padded(images, labels, rows, columns, size, modalities)
     return replace(sample, images=images, labels=labels)

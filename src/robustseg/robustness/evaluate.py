@@ -1,44 +1,92 @@
-"""Every subset of modalities from one encoding per modality and frame.
+"""Every case of every protocol from one encoding per modality and variant of it.
 
-Shapes: B batch, F frames, S subsets, M modalities, K classes, H W size; counts end in TP, FP, FN.
+Shapes: B batch, F frames, S rows of a protocol, M modalities, K classes, H W size; counts end in TP, FP, FN.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
-from jaxtyping import Bool, Float, Int64
-from torch import Tensor
 
 from robustseg.build import find_device
-from robustseg.data.resizing import padded
 from robustseg.data.sample import Batch, Frames, Sample, collate
-from robustseg.failures import evaluation_subsets
-from robustseg.labels import class_names
+from robustseg.labels import IGNORE, class_names
 from robustseg.metrics import count
-from robustseg.modalities import Modality, normalise
+from robustseg.modalities import Modality
 from robustseg.models.released import ORIGIN
 from robustseg.models.segmenter import Segmenter
+from robustseg.recipe import Scoring
+from robustseg.robustness.calibration import bin_confidence, most_likely
+from robustseg.robustness.cases import Case, Which, case_rows, protocol_cases
+from robustseg.robustness.encodings import Encodings, ZeroImages
 from robustseg.robustness.evaluation import Evaluation
+from robustseg.robustness.tally import Shape, Tally, in_memory
+from robustseg.robustness.variants import History, Images
+from robustseg.robustness.views import frame_views
 
 Progress = Callable[[int, int], None]
 """Called with (frames done, frames in all)."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is counted, and how.
+
+    Attributes:
+        cases: The rows of each protocol.
+        scoring: How a frame becomes a prediction.
+        batch_size: Frames encoded at a time.
+        seed: Of all noise.
+        confident: Whether the confidence of "emm" is counted as well.
+    """
+
+    cases: Mapping[str, tuple[Case, ...]]
+    scoring: Scoring = field(default_factory=Scoring)
+    batch_size: int = 8
+    seed: int = 0
+    confident: bool = True
+
+    def shape(self, frames: Frames) -> Shape:
+        """Of the counts."""
+        rows = {protocol: len(cases) for protocol, cases in self.cases.items()}
+        return Shape(len(frames), rows, len(frames.classes), self.confident)
+
+
+def make_plan(
+    protocols: Sequence[str],
+    modalities: Sequence[Modality],
+    *,
+    subsets: Which = "auto",
+    scoring: Scoring | None = None,
+    batch_size: int = 8,
+    seed: int = 0,
+) -> Plan:
+    """The plan of some protocols.
+
+    Raises:
+        ValueError: There is no such protocol, or none at all.
+    """
+    if not protocols:
+        raise ValueError("name at least one protocol")
+    cases = {protocol: protocol_cases(protocol, modalities, subsets) for protocol in dict.fromkeys(protocols)}
+    return Plan(cases, scoring or Scoring(), batch_size, seed)
 
 
 def evaluate(
     model: Segmenter,
     frames: Frames,
     *,
-    protocol: Literal["emm"] = "emm",
-    subsets: Literal["auto", "all", "few"] = "auto",
+    protocol: str = "emm",
+    subsets: Which = "auto",
     batch_size: int = 8,
     device: torch.device | str | None = None,
     progress: Progress | None = None,
     split: str = "",
+    scoring: Scoring | None = None,
 ) -> Evaluation:
-    """Scores a model on every subset of its modalities.
+    """Scores a model under one protocol of sensor failures, see `robustseg.robustness.cases`.
 
     A frame that lacks some modality is scored with what it has of each subset; where it has nothing of one, it does not
     count for that subset, see `Evaluation.scored`. Frames may differ in size; neighbours of one size share a batch.
@@ -46,94 +94,143 @@ def evaluate(
     Args:
         model: With a card; it is left in the mode it was in.
         frames: Of the model's modalities and classes, with labels.
-        protocol: "emm": entire modalities are missing.
+        protocol: "emm": entire modalities are missing. Others: "emm_zero", "rmm_0.5", "nm", "faults" ...
         subsets: "auto" = all of up to 6 modalities, above that singles, leave-one-out and full.
         batch_size: Frames encoded at a time.
         device: Where to compute; "auto" = a GPU if there is one, None = where the model is.
         progress: Called with (done, all) after every batch.
         split: What the frames are, for tables.
+        scoring: How a frame becomes a prediction; None = as it is, whole.
 
     Raises:
         ValueError: The frames are not of the model's modalities and classes, no pixel is labelled, or there
-            is no such device.
+            is no such device or protocol.
     """
-    if protocol != "emm":
-        raise ValueError(f"protocol must be emm, got {protocol!r}")
     check_frames(model, frames)
-    rows = evaluation_subsets(len(frames.modalities), subsets)
+    plan = make_plan([protocol], frames.modalities, subsets=subsets, scoring=scoring, batch_size=batch_size)
+    tally = in_memory(plan.shape(frames))
+    count_frames(model, frames, plan, tally, device=device, progress=progress)
+    return evaluations(model, frames, plan, tally, split=split)[protocol]
+
+
+def count_frames(
+    model: Segmenter,
+    frames: Frames,
+    plan: Plan,
+    tally: Tally,
+    *,
+    indices: Sequence[int] | None = None,
+    device: torch.device | str | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Counts the frames of `indices` (None = all) that the tally does not have yet.
+
+    Images are normalised as the model's card says or, for one that is still in training, as the frames' modalities say.
+    """
     where = find_device(device) if device is not None else next(model.parameters()).device
     training = model.training
     model.to(where).eval()
-    counts, scored, names, tags = [], [], [], []
+    todo = [index for index in (range(len(frames)) if indices is None else indices) if index not in tally.frames]
+    history, zeros = History(frames), ZeroImages(model)
+    modalities = _as_trained(model, frames)
     with torch.inference_mode():
-        for batch in batches(frames, batch_size):
-            images = normalise(batch.images.to(where), model.card.modalities)
-            counts.append(count_subsets(model, batch, images, rows).cpu())
-            scored.append((batch.present[:, None] & rows).any(dim=2))  # B S
-            names.extend(batch.names)
-            tags.extend(batch.tags)
+        for batch in batches(frames, plan.batch_size, todo):
+            images = Images(batch, modalities, history, device=where, seed=plan.seed)
+            _count_batch(model, images, plan, tally, zeros)
             if progress:
-                progress(len(names), len(frames))
+                progress(len(tally.frames), len(frames))
     model.train(training)
-    if not any(bool(part.any()) for part in counts):
-        raise ValueError(f"none of the {len(frames)} frames has a labelled pixel: there is nothing to score")
-    return Evaluation(
-        counts=torch.cat(counts).clone(),
-        scored=torch.cat(scored).clone(),
-        subsets=rows,
-        frames=tuple(names),
-        tags=tuple(tags),
-        modalities=tuple(modality.name for modality in frames.modalities),
-        sensors=tuple(modality.device for modality in frames.modalities),
-        classes=tuple(entry.name for entry in frames.classes),
-        split=split,
-        protocol=protocol,
-        absence=model.card.absence,
-    )
 
 
-def count_subsets(
-    model: Segmenter, batch: Batch, images: Float[Tensor, "B M 3 H W"], subsets: Bool[Tensor, "S M"]
-) -> Int64[Tensor, "B S K 3"]:
-    """TP, FP, FN of a batch for every subset: each image is encoded once, then fused and decoded per subset.
+def _as_trained(model: Segmenter, frames: Frames) -> tuple[Modality, ...]:
+    card = getattr(model, "card", None)  # one in training has none yet
+    if card is None:
+        return frames.modalities
+    pairs = zip(frames.modalities, card.modalities, strict=True)
+    return tuple(replace(given, mean=trained.mean, std=trained.std) for given, trained in pairs)
 
-    Gradient and training mode are the caller's business.
 
-    Args:
-        model: With `encode_batch`, `fuse` and `decode`.
-        batch: For its labels and what it has.
-        images: The batch's images, normalised, where the model is; small ones are padded as in prediction.
-        subsets: Of its modalities; a sample that has nothing of one counts 0 there.
-    """
-    available, labels = batch.present.to(images.device), batch.labels.to(images.device)
+def _count_batch(model: Segmenter, images: Images, plan: Plan, tally: Tally, zeros: ZeroImages) -> None:
+    batch = images.batch
+    labels = batch.labels.to(images.clean.device)
     height, width = labels.shape[1:]
-    images = padded(images)
-    encoded = model.encode_batch(images, available)
-    counts = []
-    for subset in subsets.to(images.device):
-        present = available & subset  # B M
-        empty = ~present.any(dim=1)  # B; fused from what there is, then not counted
-        fused = model.fuse(encoded.maps, encoded.sample, encoded.modality, present | (available & empty[:, None]))
-        logits = model.decode(fused, (images.shape[-2], images.shape[-1]))[..., :height, :width]
-        predictions = logits.max(dim=1).indices  # on CPUs several times as fast as argmax
-        counts.append(count(predictions, labels, logits.shape[1]) * ~empty[:, None, None])
-    return torch.stack(counts, dim=1)
+    views = frame_views(plan.scoring, (batch.images.shape[-2], batch.images.shape[-1]))
+    every = [(protocol, row, case) for protocol, cases in plan.cases.items() for row, case in enumerate(cases)]
+    encodings = Encodings(model, images, views=views, cases=[case for *_, case in every], zeros=zeros)
+    index = batch.index
+    for number, (protocol, row, case) in enumerate(every):
+        logits, scored = encodings.logits(number, case, (height, width))
+        if not scored:
+            continue
+        part, rows = tally.parts[protocol], index[scored].numpy()
+        truth = labels[scored]
+        if part.confidence is None:
+            predictions = logits.max(dim=1).indices  # on CPUs several times as fast as argmax
+        else:
+            confidence, predictions = most_likely(logits)
+            binned = bin_confidence(confidence, predictions == truth, truth != IGNORE)
+            part.confidence[rows, row] = binned.cpu().numpy()
+        part.counts[rows, row] = count(predictions, truth, logits.shape[1]).cpu().numpy()
+        part.scored[rows, row] = True
+    for place, name, tags in zip(index.tolist(), batch.names, batch.tags, strict=True):
+        tally.done(place, name, tags)
 
 
-def batches(frames: Frames, batch_size: int) -> Iterator[Batch]:
-    """All frames in order; a batch ends early where the size changes."""
+def evaluations(
+    model: Segmenter, frames: Frames, plan: Plan, tally: Tally, *, split: str = ""
+) -> dict[str, Evaluation]:
+    """What a complete tally found, by protocol.
+
+    Raises:
+        ValueError: No pixel is labelled.
+    """
+    if not any(bool(part.counts.any()) for part in tally.parts.values()):
+        raise ValueError(f"none of the {len(frames)} frames has a labelled pixel: there is nothing to score")
+    known = [tally.frames[index] for index in range(len(frames))]
+    return {
+        protocol: Evaluation(
+            counts=torch.from_numpy(part.counts),
+            scored=torch.from_numpy(part.scored),
+            confidence=None if part.confidence is None else torch.from_numpy(part.confidence),
+            subsets=case_rows(plan.cases[protocol]),
+            states=tuple(case.state for case in plan.cases[protocol]),
+            frames=tuple(name for name, _ in known),
+            tags=tuple(tags for _, tags in known),
+            modalities=tuple(modality.name for modality in frames.modalities),
+            sensors=tuple(modality.device for modality in frames.modalities),
+            classes=tuple(entry.name for entry in frames.classes),
+            split=split,
+            protocol=protocol,
+            absence=model.card.absence,
+            majority=max(range(len(frequency)), key=frequency.__getitem__)
+            if (frequency := model.card.frequency)
+            else -1,
+        )
+        for protocol, part in tally.parts.items()
+    }
+
+
+def batches(frames: Frames, batch_size: int, indices: Sequence[int] | None = None) -> Iterator[Batch]:
+    """The frames of `indices` (None = all) in order; a batch ends early where the size changes."""
     if batch_size < 1:
         raise ValueError(f"a batch has at least one frame, got batch_size {batch_size}")
-    waiting: list[Sample] = []
-    for place in range(len(frames)):
-        sample = frames[place]
-        full = len(waiting) == batch_size
-        if waiting and (full or waiting[0].images.shape != sample.images.shape):
-            yield collate(waiting, range(place - len(waiting), place))
+    waiting: list[tuple[int, Sample]] = []
+    for index in range(len(frames)) if indices is None else indices:
+        sample = frames[index]
+        if waiting and (len(waiting) == batch_size or _sizes(waiting[0][1]) != _sizes(sample)):
+            yield _collated(waiting)
             waiting = []
-        waiting.append(sample)
+        waiting.append((index, sample))
     if waiting:
-        yield collate(waiting, range(len(frames) - len(waiting), len(frames)))
+        yield _collated(waiting)
+
+
+def _sizes(sample: Sample) -> tuple[torch.Size, torch.Size]:
+    return sample.images.shape, sample.labels.shape
+
+
+def _collated(waiting: Sequence[tuple[int, Sample]]) -> Batch:
+    return collate([sample for _, sample in waiting], [index for index, _ in waiting])
 
 
 def check_frames(model: Segmenter, frames: Frames) -> None:

@@ -148,7 +148,7 @@ def worth_by_condition(
     }
 
 
-def shapley(values: Float[Tensor, N * V]) -> Float[Tensor, P * V]:
+def shapley(values: Float[Tensor, "N ..."]) -> Float[Tensor, "P ..."]:
     """Shapley values of P players from the values of all 2^P sets; NaN where any of the sets is NaN.
 
     phi_p = sum over sets T without p of |T|! (P - |T| - 1)! / P! * (v(T with p) - v(T)).

@@ -206,10 +206,12 @@ def _finish(recipe: Recipe, stage: Stage, running: Running, frames: Frames) -> N
     """Turns the best weights into a model folder, calibrated, and says how they were chosen."""
     model = running.model
     model.load_state_dict(load_file(stage.folder / BEST))
-    card = model_card(recipe, frames, stage.name)
+    card = replace(model_card(recipe, frames, stage.name), frequency=class_frequency(frames, limit=MEASURED_FRAMES))
     if stage.select is not None:
-        card = calibrated(card, model, stage.select, selection_name(recipe))
-    card = replace(card, frequency=class_frequency(frames, limit=MEASURED_FRAMES))
+        try:
+            card = calibrated(card, model, stage.select, selection_name(recipe))
+        except ValueError as error:  # the weights are good without
+            print(f"{stage.name}: not calibrated, {error}; robustseg calibrate can do it later", file=sys.stderr)
     save_model(stage.folder, model.cpu(), card)
     summary = {
         "stage": stage.name,

@@ -15,10 +15,12 @@ from robustseg.data.transforms import sample_generator
 from robustseg.frames import open_frames
 from robustseg.labels import LabelClass
 from robustseg.metrics import mean_iou
-from robustseg.modalities import Modality, normalise
+from robustseg.modalities import Modality
 from robustseg.models.segmenter import Segmenter
 from robustseg.recipe import Recipe
-from robustseg.robustness.evaluate import batches, count_subsets
+from robustseg.robustness.cases import subset_cases
+from robustseg.robustness.evaluate import Plan, count_frames
+from robustseg.robustness.tally import in_memory
 
 HOLDOUT_STREAM = 2
 
@@ -109,15 +111,11 @@ def selection_counts(
     fabric: Fabric, model: Segmenter, frames: Frames, subsets: Bool[Tensor, "S M"], batch_size: int
 ) -> Int64[Tensor, "S K 3"]:
     """TP, FP, FN per subset and class over all frames; the processes share the work and all get the sum."""
-    mine = Part(frames, range(fabric.global_rank, len(frames), fabric.world_size))
-    counts = torch.zeros(len(subsets), len(frames.classes), 3, dtype=torch.int64, device=fabric.device)
-    was_training = model.training
-    model.eval()
-    with torch.inference_mode():
-        for batch in batches(mine, batch_size):
-            images = normalise(batch.images.to(fabric.device), frames.modalities)
-            counts += count_subsets(model, batch, images, subsets).sum(dim=0)
-    model.train(was_training)
+    plan = Plan({"emm": subset_cases(subsets)}, batch_size=batch_size, confident=False)
+    tally = in_memory(plan.shape(frames))
+    mine = range(fabric.global_rank, len(frames), fabric.world_size)
+    count_frames(model, frames, plan, tally, indices=mine, device=fabric.device)
+    counts = torch.from_numpy(tally.parts["emm"].counts).sum(dim=0).to(fabric.device)  # S K 3, int64
     return fabric.all_reduce(counts, reduce_op="sum")  # pyright: ignore[reportReturnType]
 
 

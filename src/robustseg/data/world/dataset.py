@@ -12,6 +12,7 @@ from robustseg.data.sample import Sample
 from robustseg.data.world.instant import EVENT_WINDOW, Shot, shoot
 from robustseg.data.world.materials import CLASSES
 from robustseg.data.world.scene import generator, scene_of
+from robustseg.data.world.sensors import RANGE_COUNTS
 from robustseg.modalities import Modality
 
 WORLD_VERSION = 1
@@ -31,7 +32,9 @@ MODALITIES: tuple[Modality, ...] = (
     Modality("rgb", mean=(140.1, 140.2, 138.4), std=(74.2, 74.1, 73.3), photometric=True, kind="camera"),
     Modality("depth", mean=(54.3, 59.1, 35.4), std=(80.2, 78.1, 61.0), resample="nearest", kind="depth"),
     Modality("event", mean=(8.0, 7.5, 32.1), std=(32.4, 31.4, 53.6), resample="nearest", kind="event"),
-    Modality("lidar", mean=(0.6, 1.7, 0.7), std=(6.6, 15.6, 7.9), resample="nearest", kind="lidar"),
+    Modality(
+        "lidar", mean=(0.6, 1.7, 0.7), std=(6.6, 15.6, 7.9), resample="nearest", kind="lidar", metres=1 / RANGE_COUNTS
+    ),
 )
 """Means and standard deviations in counts, of the first 400 training frames of world 0."""
 

@@ -87,6 +87,7 @@ def recipe_text(root: Path, size: tuple[int, int]) -> str:
             f"      resample: {modality.resample}",
             f"      photometric: {str(modality.photometric).lower()}",
             f"      kind: {modality.sort}",
+            f"      metres: {modality.metres}",
         ]
     lines += [f'  labels: "labels/{PATTERN}"', "  classes:"]
     for place, entry in enumerate(frames.classes):

@@ -8,6 +8,8 @@ from robustseg.report.tables.scores import (
     sensor_table,
     subset_table,
 )
+from robustseg.report.tables.states import fault_table, state_table
+from robustseg.report.tables.summaries import expectation_table, protocol_table
 from robustseg.report.tables.worth import (
     gain_table,
     harm_table,
@@ -24,12 +26,16 @@ __all__ = [
     "comma_separated",
     "comparison_table",
     "condition_table",
+    "expectation_table",
+    "fault_table",
     "gain_table",
     "harm_table",
     "json_text",
     "latex",
     "markdown",
+    "protocol_table",
     "sensor_table",
+    "state_table",
     "subset_table",
     "terminal",
     "worth_class_table",
