@@ -9,7 +9,7 @@ from pathlib import Path
 from robustseg.models.card import CARD_FILE, ModelCard, read_card
 from robustseg.recipe import Recipe
 from robustseg.recipe_file import RECIPE_FILE, read_recipe
-from robustseg.robustness import Evaluation, load
+from robustseg.robustness import Evaluation, load_study
 
 STAGES = ("teacher", "student")
 RESULTS = "evaluation"
@@ -131,7 +131,7 @@ def _model(name: str, folder: Path, split: str) -> Model:
     if not (path / "evaluation.json").is_file():
         raise FileNotFoundError(f"there is no {path / 'evaluation.json'}: robustseg evaluate {folder} --split {split}")
     recipe = folder / RECIPE_FILE
-    study = {"emm": replace(load(path), model=name)}
+    study = {protocol: replace(entry, model=name) for protocol, entry in load_study(path).items()}
     return Model(name, folder, read_card(folder), study, read_recipe(recipe) if recipe.is_file() else None)
 
 

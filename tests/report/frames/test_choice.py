@@ -38,6 +38,6 @@ def test_frame_scores_leave_out_what_a_frame_lacks() -> None:
     base = evaluation(modalities=("rgb",), classes=("a", "b", "c", "d"), frames=1, confident=False)
     found = replace(base, counts=counts)
     assert frame_scores(found)[0, 0].item() == pytest.approx(50.0)  # IoU 1/2 and 1/2
-    assert frame_scores(found)[0, 0] == mean_iou(counts, "skip")[0, 0]
+    assert frame_scores(found)[0, 0] == mean_iou(counts.long(), "skip")[0, 0]
     unscored = replace(found, scored=torch.zeros(1, 1, dtype=torch.bool))
     assert math.isnan(frame_scores(unscored)[0, 0])

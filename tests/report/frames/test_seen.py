@@ -7,6 +7,7 @@ import torch
 from robustseg.deploy import Predictor
 from robustseg.metrics import count, mean_iou
 from robustseg.modalities import Modality
+from robustseg.recipe import Scoring
 from robustseg.report.frames.choice import Choice
 from robustseg.report.frames.seen import predict_states, see_frames, state_scores, states
 from robustseg.robustness import evaluate
@@ -14,17 +15,26 @@ from robustseg.robustness import evaluate
 
 def test_every_state_is_what_the_predictor_says(toy_model, toy_frames) -> None:
     frames = toy_frames()
-    maps = predict_states(toy_model, frames[0], (32, 48))
+    maps = predict_states(toy_model, frames, frames[0], 0, scoring=Scoring(), size=(32, 48))
     assert list(maps) == ["100", "010", "001", "110", "101", "011", "111"]
     for word, labels in maps.items():
         present = torch.tensor([digit == "1" for digit in word])
         np.testing.assert_array_equal(labels, Predictor(toy_model).predict(frames[0].images, present).labels)
 
 
+def test_a_picture_is_scored_as_its_numbers_are(toy_model, toy_frames) -> None:
+    frames, scoring = toy_frames(), Scoring(scales=(1.0, 1.5), flip=True)
+    maps = predict_states(toy_model, frames, frames[1], 1, scoring=scoring, size=(32, 48))
+    found = evaluate(toy_model, frames, scoring=scoring)
+    for labels, counts in zip(maps.values(), found.counts[1], strict=True):
+        assert counts.equal(count(torch.from_numpy(labels.astype(np.int64))[None], frames[1].labels[None], 4)[0])
+
+
 def test_what_a_frame_lacks_changes_nothing(toy_model, toy_frames) -> None:
-    maps = predict_states(toy_model, toy_frames()[4], (32, 48))  # it has nothing but lidar
+    frames = toy_frames()
+    maps = predict_states(toy_model, frames, frames[4], 4, scoring=Scoring(), size=(32, 48))  # it has nothing but lidar
     assert sorted(maps) == ["001", "011", "101", "111"]
-    assert all(labels is maps["001"] for labels in maps.values())
+    assert all(np.array_equal(labels, maps["001"]) for labels in maps.values())
 
 
 def test_a_sensor_is_switched_with_all_it_feeds() -> None:
@@ -40,7 +50,7 @@ def test_scores_are_those_of_the_evaluation(toy_model, toy_frames) -> None:
     frames = toy_frames()
     found = evaluate(toy_model, frames)
     scores = state_scores(found, 2)
-    maps = predict_states(toy_model, frames[2], (32, 48))  # it lacks depth
+    maps = predict_states(toy_model, frames, frames[2], 2, scoring=Scoring(), size=(32, 48))  # it lacks depth
     for word, labels in maps.items():
         counts = count(torch.from_numpy(labels.astype(np.int64))[None], frames[2].labels[None], 4)
         assert scores[word] == pytest.approx(mean_iou(counts, "skip").item(), abs=0.06)
@@ -57,7 +67,7 @@ def test_frames_are_seen_by_all_models(toy_model, toy_frames) -> None:
     found = evaluate(toy_model, frames)
     steps = []
     models, evaluations = {"a": toy_model, "b": toy_model}, {"a": found, "b": found}
-    seen = see_frames(models, evaluations, frames, [Choice(4, "lidar", 1.0)], lambda *step: steps.append(step))
+    seen = see_frames(models, evaluations, frames, [Choice(4, "lidar", 1.0)], scoring=Scoring(), progress=lambda *step: steps.append(step))
     assert steps == [(1, 1)]
     assert [picture is None for picture in seen[0].inputs] == [True, True, False]
     assert seen[0].truth.shape == (32, 48)
@@ -68,6 +78,6 @@ def test_other_data_than_were_evaluated_are_refused(toy_model, toy_frames) -> No
     found = evaluate(toy_model, toy_frames())
     renamed = replace(found, frames=("x", *found.frames[1:]))
     with pytest.raises(ValueError, match=r"frame 0 is drive/0000, but a was evaluated on x there"):
-        see_frames({"a": toy_model}, {"a": renamed}, toy_frames(), [Choice(0, "lidar", 1.0)])
+        see_frames({"a": toy_model}, {"a": renamed}, toy_frames(), [Choice(0, "lidar", 1.0)], scoring=Scoring())
     with pytest.raises(ValueError, match="the data have 2 frames, fewer than were evaluated"):
-        see_frames({"a": toy_model}, {"a": found}, toy_frames(number=2), [Choice(5, "lidar", 1.0)])
+        see_frames({"a": toy_model}, {"a": found}, toy_frames(number=2), [Choice(5, "lidar", 1.0)], scoring=Scoring())

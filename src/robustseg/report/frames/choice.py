@@ -33,7 +33,7 @@ class Choice:
 
 def frame_scores(evaluation: Evaluation) -> Float[Tensor, "F S"]:
     """Each frame's mIoU with each subset, classes that it lacks left out; NaN where it was not scored."""
-    return mean_iou(evaluation.counts, "skip").masked_fill(~evaluation.scored, math.nan)
+    return mean_iou(evaluation.counts.long(), "skip").masked_fill(~evaluation.scored, math.nan)
 
 
 def choose_frames(evaluation: Evaluation, number: int) -> list[Choice]:
@@ -49,7 +49,8 @@ def choose_frames(evaluation: Evaluation, number: int) -> list[Choice]:
             while queue and queue[0].place in chosen:
                 queue.pop(0)
             if queue and len(chosen) < number:
-                chosen[queue[0].place] = queue.pop(0)
+                choice = queue.pop(0)
+                chosen[choice.place] = choice
         queues = [queue for queue in queues if queue]
     return list(chosen.values())
 

@@ -13,15 +13,19 @@ import torch
 from jaxtyping import Bool, UInt8
 from torch import Tensor
 
-from robustseg.data.resizing import padded
 from robustseg.data.sample import Frames, Sample, collate
 from robustseg.failures import evaluation_subsets
-from robustseg.modalities import Modality, normalise, sensors
+from robustseg.modalities import Modality, sensors
 from robustseg.models.segmenter import Segmenter
+from robustseg.recipe import Scoring
 from robustseg.report.frames.choice import Choice, frame_scores
 from robustseg.report.frames.embed import fitted, fitting
 from robustseg.report.images import display_image
+from robustseg.robustness.cases import CLEAN, Case
+from robustseg.robustness.encodings import Encodings, ZeroImages
 from robustseg.robustness.evaluation import Evaluation
+from robustseg.robustness.variants import History, Images
+from robustseg.robustness.views import frame_views
 
 WIDEST = 512
 """Pixels: what is kept of a frame is at most so wide."""
@@ -60,6 +64,8 @@ def see_frames(
     evaluations: Mapping[str, Evaluation],
     frames: Frames,
     choices: Sequence[Choice],
+    *,
+    scoring: Scoring,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Seen]:
     """What each model sees in the chosen frames with every state of its sensors.
@@ -69,6 +75,7 @@ def see_frames(
         evaluations: By the same names, of these frames.
         frames: The split that was evaluated.
         choices: Of frames.
+        scoring: How a frame becomes a prediction, as when it was evaluated.
         progress: Called with (done, all) after every frame.
 
     Raises:
@@ -91,7 +98,10 @@ def see_frames(
                 width=width,
                 inputs=tuple(shown),
                 truth=fitted(sample.labels.numpy().astype(np.uint8), size, labels=True),
-                maps={name: predict_states(model, sample, size) for name, model in models.items()},
+                maps={
+                    name: predict_states(model, frames, sample, choice.place, scoring=scoring, size=size)
+                    for name, model in models.items()
+                },
                 scores={name: state_scores(entry, choice.place) for name, entry in evaluations.items()},
             )
         )
@@ -113,30 +123,34 @@ def states(modalities: Sequence[Modality]) -> dict[str, Bool[Tensor, " M"]]:
     return {_word(row.tolist()): (row[:, None] & feeds).any(dim=0) for row in rows}
 
 
-def predict_states(model: Segmenter, sample: Sample, size: tuple[int, int]) -> Maps:
-    """A model's labels, brought to `size`, for every state in which the frame has anything left.
+def predict_states(
+    model: Segmenter, frames: Frames, sample: Sample, place: int, *, scoring: Scoring, size: tuple[int, int]
+) -> Maps:
+    """A model's labels, brought to `size`, for every state in which the frame has anything left, as evaluation sees it.
 
-    States that leave the frame the same modalities share one map.
+    Args:
+        model: With a card.
+        frames: That the sample is of.
+        sample: The frame.
+        place: Where it stands among the frames.
+        scoring: How a frame becomes a prediction.
+        size: Height and width of the result.
     """
-    batch = collate([sample], [0])
     where = next(model.parameters()).device
     height, width = sample.images.shape[-2:]
+    rows = {word: tuple(left.tolist()) for word, left in states(model.card.modalities).items()}
+    cases = [Case(tuple(CLEAN if here else None for here in row), row) for row in rows.values()]
     found: Maps = {}
-    known: dict[tuple[bool, ...], np.ndarray] = {}
     with torch.inference_mode():
-        images = padded(normalise(batch.images.to(where), model.card.modalities))
-        encoded = model.encode_batch(images, batch.present.to(where))
-        for word, left in states(model.card.modalities).items():
-            present = batch.present & left  # 1 M
-            mask = tuple(present[0].tolist())
-            if not any(mask):
-                continue
-            if mask not in known:
-                fused = model.fuse(encoded.maps, encoded.sample, encoded.modality, present.to(where))
-                logits = model.decode(fused, (images.shape[-2], images.shape[-1]))[0, :, :height, :width]
-                labels = logits.max(dim=0).indices.to(torch.uint8).cpu().numpy()
-                known[mask] = fitted(labels, size, labels=True)
-            found[word] = known[mask]
+        batch = collate([sample], [place])
+        images = Images(batch, model.card.modalities, History(frames), device=where, seed=0)
+        views = frame_views(scoring, (height, width))
+        encodings = Encodings(model, images, views=views, cases=cases, zeros=ZeroImages(model))
+        for number, (word, case) in enumerate(zip(rows, cases, strict=True)):
+            logits, scored = encodings.logits(number, case, (height, width))
+            if scored:
+                labels = logits[0].max(dim=0).indices.to(torch.uint8).cpu().numpy()
+                found[word] = fitted(labels, size, labels=True)
     return found
 
 

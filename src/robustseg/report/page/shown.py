@@ -8,6 +8,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from robustseg.build import load
+from robustseg.frames import open_frames
 from robustseg.labels import LabelClass
 from robustseg.progress import progress_bar
 from robustseg.report.charts.svg import element
@@ -16,7 +17,7 @@ from robustseg.report.frames.packing import Packed, pack
 from robustseg.report.frames.seen import Seen, see_frames
 from robustseg.report.page.section import Section, empty
 from robustseg.report.runs import Runs
-from robustseg.scoring import evaluation_frames
+from robustseg.scoring import recipe_task
 
 KEY, TITLE = "frames", "Switch sensors off"
 MOST_MODELS = 2
@@ -32,10 +33,12 @@ def look(
         return "No frame loses anything when one sensor goes, or that was not evaluated."
     shown = runs.models[-MOST_MODELS:]
     try:
-        frames, _ = evaluation_frames(runs.subject.folder, recipe_file=recipe_file, root=root, split=runs.split)
+        task = recipe_task(runs.subject.folder, recipe_file=recipe_file, root=root, split=runs.split)
+        frames = open_frames(task.data, task.split)
         models = {model.name: load(model.folder, device=device) for model in shown}
         with progress_bar("predicting frames") as report:
-            return see_frames(models, {model.name: model.subsets for model in shown}, frames, choices, report)
+            evaluations = {model.name: model.subsets for model in shown}
+            return see_frames(models, evaluations, frames, choices, scoring=task.scoring, progress=report)
     except (OSError, ValueError) as error:
         return f"The frames could not be shown: {error}"
 
