@@ -1,4 +1,4 @@
-"""Files that are whole or absent, and paths that stay where they belong."""
+"""Files that are whole or absent, paths that stay where they belong, and names of others as harmless text."""
 
 from __future__ import annotations
 
@@ -98,3 +98,19 @@ def below(root: Path, relative: str) -> Path:
     if not target.is_relative_to(root.resolve()):
         raise ValueError(f"{relative!r} leads outside {root}")
     return path
+
+
+def one_line(text: str) -> str:
+    """Text without line breaks and control characters, which could end a row or steer a terminal."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", text)
+
+
+def cell_text(text: str) -> str:
+    """Text for a cell of CSV that no spreadsheet takes for a formula: an apostrophe goes before one that looks so.
+
+    Example:
+        >>> cell_text("=1+2")
+        "'=1+2"
+    """
+    text = one_line(text)
+    return "'" + text if text.lstrip().startswith(("=", "+", "-", "@")) else text

@@ -115,6 +115,14 @@ def test_terminal_shows_markup_as_text():
     assert "[bold]x[/bold]" in text
 
 
+def test_no_name_steers_the_terminal():
+    out = io.StringIO()
+    Console(width=80, file=out).print(
+        terminal(Grid("a\x1b[2J", ("b\x1b]0;x\x07",), (("c\x9b2J",),), caption="d\x1b[1m"))
+    )
+    assert not set("\x1b\x07\x9b") & set(out.getvalue())
+
+
 def test_the_ending_names_the_form(tmp_path):
     for ending, write in ((".md", markdown), (".tex", latex), (".csv", comma_separated), (".json", json_text)):
         write_grid(tmp_path / f"table{ending}", NASTY)

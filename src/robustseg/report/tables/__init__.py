@@ -1,6 +1,12 @@
 """Tables of evaluations: first as plain grids of text and numbers, then for terminals, Markdown, LaTeX, CSV, JSON."""
 
 from robustseg.report.tables.grid import Cell, Grid
+from robustseg.report.tables.published import (
+    field_table,
+    published_full_table,
+    published_protocol_table,
+    published_table,
+)
 from robustseg.report.tables.scores import (
     class_table,
     comparison_table,
@@ -28,12 +34,16 @@ __all__ = [
     "condition_table",
     "expectation_table",
     "fault_table",
+    "field_table",
     "gain_table",
     "harm_table",
     "json_text",
     "latex",
     "markdown",
     "protocol_table",
+    "published_full_table",
+    "published_protocol_table",
+    "published_table",
     "sensor_table",
     "state_table",
     "subset_table",

@@ -18,11 +18,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from robustseg.files import write_text
+from robustseg.files import cell_text, one_line, write_text
 from robustseg.report.tables.grid import Cell, Grid
-
-FORMULA = ("=", "+", "-", "@")
-"""Spreadsheets run a cell that begins so."""
 
 LATEX = {
     "\\": r"\textbackslash{}",
@@ -46,12 +43,12 @@ def terminal(grid: Grid, decimals: int = 1) -> Group:
     """For rich's console: numbers to the right, gains green, losses red."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column, name in enumerate(grid.head):
-        table.add_column(Text(name), justify="right" if grid.numeric(column) else "left", overflow="fold")
+        table.add_column(Text(one_line(name)), justify="right" if grid.numeric(column) else "left", overflow="fold")
     for place, row in enumerate(grid.rows):
         table.add_row(*_styled(row, grid, decimals), end_section=place == len(grid.rows) - 1 and bool(grid.summary))
     for row in grid.summary:
         table.add_row(*_styled(row, grid, decimals), style="bold")
-    return Group(Text(grid.title, style="bold"), table, Text(grid.caption, style="dim"))
+    return Group(Text(one_line(grid.title), style="bold"), table, Text(one_line(grid.caption), style="dim"))
 
 
 def markdown(grid: Grid, decimals: int = 2) -> str:
@@ -98,9 +95,9 @@ def comma_separated(grid: Grid, decimals: int = 4) -> str:
     """As CSV: the head, the rows, the summary's rows; numbers without sign or padding, empty = nothing to tell."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow([csv_text(name) for name in grid.head])
+    rows.writerow([cell_text(name) for name in grid.head])
     for row in (*grid.rows, *grid.summary):
-        rows.writerow([csv_text(cell) if isinstance(cell, str) else _number(cell, decimals) for cell in row])
+        rows.writerow([cell_text(cell) if isinstance(cell, str) else _number(cell, decimals) for cell in row])
     return text.getvalue()
 
 
@@ -143,7 +140,7 @@ def markdown_text(text: str) -> str:
         >>> print(markdown_text("a|b <i> night_fog"))
         a\|b \<i\> night_fog
     """
-    text = re.sub(r"([\\|`*<>\[\]~])", r"\\\1", _one_line(text))
+    text = re.sub(r"([\\|`*<>\[\]~])", r"\\\1", one_line(text))
     return re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", text)  # inside a word it marks nothing
 
 
@@ -154,24 +151,8 @@ def latex_text(text: str) -> str:
         >>> print(latex_text("50 % of R&D_1"))
         50 \% of R\&D\_1
     """
-    text = "".join(LATEX.get(letter, letter) for letter in _one_line(text))
+    text = "".join(LATEX.get(letter, letter) for letter in one_line(text))
     return re.sub(r"^-(?=\d)", "$-$", text)
-
-
-def csv_text(text: str) -> str:
-    """Text that no spreadsheet takes for a formula: an apostrophe goes before one that looks so.
-
-    Example:
-        >>> csv_text("=1+2")
-        "'=1+2"
-    """
-    text = _one_line(text)
-    return "'" + text if text.lstrip(" ").startswith(FORMULA) else text
-
-
-def _one_line(text: str) -> str:
-    """Without line breaks and control characters, which would end a row."""
-    return re.sub(r"[\x00-\x1f\x7f\x85\u2028\u2029]+", " ", text)
 
 
 def _number(cell: int | float | None, decimals: int) -> str:
@@ -186,7 +167,7 @@ def _plain(cell: Cell, decimals: int) -> Cell:
 
 
 def _styled(row: tuple[Cell, ...], grid: Grid, decimals: int) -> list[Text]:
-    texts = [Text(_one_line(text)) for text in grid.texts(row, decimals)]
+    texts = [Text(one_line(text)) for text in grid.texts(row, decimals)]
     for column in grid.signed:
         texts[column].stylize("green" if texts[column].plain.startswith("+") else "red")
     return texts
