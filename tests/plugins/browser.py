@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,6 +19,9 @@ from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 SECONDS = 60.0
+
+START = "import os, sys; r, w, *c = sys.argv[1:]; os.dup2(int(r), 3); os.dup2(int(w), 4); os.execvp(c[0], c)"
+"""The browser reads its file 3 and writes its file 4."""
 
 
 def find_browser() -> str | None:
@@ -130,8 +135,11 @@ class Tab:
 @contextmanager
 def browser(program: str) -> Iterator[Tab]:
     """A browser with one tab, for as long as the block runs."""
-    to_read, to_send = os.pipe()  # the browser reads file 3 and writes file 4
+    to_read, to_send = os.pipe()
     received, to_write = os.pipe()
+    ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (to_read, to_write)]  # out of the way of 3 and 4
+    os.close(to_read)
+    os.close(to_write)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         command = [
             program,
@@ -144,12 +152,10 @@ def browser(program: str) -> Iterator[Tab]:
             f"--user-data-dir={profile}",
             "--remote-debugging-pipe",
         ]
-        shell = ["/bin/sh", "-c", f'exec "$@" 3<&{to_read} 4>&{to_write}', "sh", *command]
-        process = subprocess.Popen(
-            shell, pass_fds=(to_read, to_write), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        os.close(to_read)
-        os.close(to_write)
+        start = [sys.executable, "-c", START, *map(str, ends), *command]
+        process = subprocess.Popen(start, pass_fds=ends, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for end in ends:
+            os.close(end)
         try:
             yield Tab(to_send, received)
         finally:

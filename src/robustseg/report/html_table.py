@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from jaxtyping import Float
 from markupsafe import Markup
@@ -19,13 +19,19 @@ STRONG = 7
 """From this step on the numbers are written in the surface's color."""
 
 
-def grid_html(grid: Grid, *, decimals: int = 1) -> Markup:
-    """Any grid as a table: named columns and rows, numbers to the right, a sign and a color for differences."""
+def grid_html(grid: Grid, *, decimals: int = 1, bold: Collection[int] = ()) -> Markup:
+    """Any grid as a table: named columns and rows, numbers to the right, a sign and a color for differences.
+
+    Args:
+        grid: The table.
+        decimals: Of scores.
+        bold: Places of rows that stand out.
+    """
     head = (
         element("th", name, scope="col", class_="num" if grid.numeric(column) else None)
         for column, name in enumerate(grid.head)
     )
-    body = (_row(row, grid, decimals) for row in grid.rows)
+    body = (_row(row, grid, decimals, bold=place in bold) for place, row in enumerate(grid.rows))
     foot = (_row(row, grid, decimals) for row in grid.summary)
     table = element(
         "table",
@@ -101,13 +107,14 @@ def _heat_cell(value: float, high: float) -> Markup:
     return element("td", number(value), class_=f"h{step}{' strong' if step >= STRONG else ''}")
 
 
-def _row(row: tuple[Cell, ...], grid: Grid, decimals: int) -> Markup:
+def _row(row: tuple[Cell, ...], grid: Grid, decimals: int, *, bold: bool = False) -> Markup:
     cells = (
         element("td", _text(cell, grid, column, decimals), class_=_kind(cell, grid, column, decimals))
         for column, cell in enumerate(row)
         if column
     )
-    return element("tr", element("th", _text(row[0], grid, 0, decimals), scope="row"), *cells)
+    name = element("th", _text(row[0], grid, 0, decimals), scope="row")
+    return element("tr", name, *cells, class_="bold" if bold else None)
 
 
 def _text(cell: Cell, grid: Grid, column: int, decimals: int) -> str:

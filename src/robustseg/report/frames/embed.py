@@ -23,7 +23,7 @@ def label_uri(labels: Integer[np.ndarray, "H W"], classes: Sequence[LabelClass],
     colors = np.zeros((256, 3), np.uint8)
     colors[: len(classes)] = [entry.color for entry in classes]
     image.putpalette(colors.tobytes())
-    return _uri(image, "png", transparency=IGNORE, optimize=True)
+    return _uri(image, "png", transparency=IGNORE)
 
 
 def picture_uri(image: UInt8[np.ndarray, "H W 3"], width: int) -> str:

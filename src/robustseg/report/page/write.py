@@ -18,6 +18,7 @@ from robustseg.report.page.confidence import confidence_section
 from robustseg.report.page.export import export_tables
 from robustseg.report.page.facts import facts, facts_grid
 from robustseg.report.page.faults import fault_section
+from robustseg.report.page.published import protocol_section, published_section
 from robustseg.report.page.scores import class_section, comparison_section, condition_section, subset_section
 from robustseg.report.page.section import Section, empty
 from robustseg.report.page.shown import KEY, TITLE, frame_section, look
@@ -92,9 +93,11 @@ def build_page(runs: Runs, seen: list[Seen] | str) -> Page:
         comparison_section(runs),
         class_section(runs),
         condition_section(runs),
-        fault_section(runs),
         worth_section(runs),
+        fault_section(runs),
         confidence_section(runs),
+        protocol_section(runs),
+        *([published] if (published := published_section(runs)) else []),
     ]
     rest = len(render(runs, [*sections, empty(KEY, TITLE, "")]).encode())
     sections.insert(1, frame_section(runs, seen, LARGEST - MARGIN - rest))
