@@ -3,12 +3,12 @@
 import pytest
 
 from robustseg.cli import main
-from robustseg.scoring import stored_evaluation
+from robustseg.robustness import save, stored_evaluation
 
 
 @pytest.fixture
 def model(made, tmp_path):
-    made().save(tmp_path / "model" / "evaluation" / "val")
+    save(made(), tmp_path / "model" / "evaluation" / "val")
     return tmp_path / "model"
 
 
@@ -24,7 +24,7 @@ def test_it_reads_a_model_folder_or_an_evaluation(model, capsys):
 
 
 def test_wrong_input_is_one_clear_line(model, made, tmp_path, capsys):
-    made().save(model / "evaluation" / "test")
+    save(made(), model / "evaluation" / "test")
     (tmp_path / "empty").mkdir()
     for words, said in (
         ([str(model), "--failure=rgb=0.1"], "evaluated on test, val: choose one with --split"),

@@ -34,6 +34,7 @@ def build_model(model: recipe.Model, num_classes: int, num_modalities: int, *, s
         absence=model.absence,
         dropout=model.dropout,
         drop_path=model.drop_path,
+        gradient_checkpointing=model.gradient_checkpointing,
     )
     built = random_segmenter(empty, seed=seed)
     if model.encoder_weights:

@@ -26,10 +26,14 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "expect": commands.expect,
     "report": commands.report,
     "predict": commands.predict,
+    "submit": commands.submit,
     "convert": commands.convert,
     "data make-world": commands.make_world,
     "data check": commands.check_data,
     "data stats": commands.show_stats,
+    "data fake": commands.fake_data,
+    "data conventions": commands.show_conventions,
+    "data project": commands.project,
     "demo": commands.demo,
 }
 

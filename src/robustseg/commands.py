@@ -15,7 +15,7 @@ from rich.console import Console
 
 from robustseg.files import make_writable
 from robustseg.progress import progress_bar, tracked
-from robustseg.recipe import Backbone, Recipe
+from robustseg.recipe import BENCHMARKS, Backbone, Recipe
 
 console = Console(
     highlight=False,
@@ -224,9 +224,11 @@ def predict(
 
     Args:
         model: A model folder.
-        folder: Frames, laid out as the model's training data was; labels are not needed.
+        folder: Frames, laid out as the model's training data was; labels are not needed. For a model that was trained
+            on a benchmark, that benchmark's root.
         out: Where the results go.
-        split: The folder that `{split}` in the file patterns stands for; empty = no such folder level.
+        split: The folder that `{split}` in the file patterns stands for; empty = no such folder level. A benchmark's
+            split; empty = the one that the model's recipe reports.
         only: Use these modalities or sensors only, as in rgb,lidar.
         without: Leave these out.
         device: Where to compute: cpu, cuda, cuda:1; auto = a GPU if there is one.
@@ -234,9 +236,12 @@ def predict(
     from robustseg.build import load
     from robustseg.deploy import predict_folder
     from robustseg.frames import prediction_frames
+    from robustseg.recipe_file import RECIPE_FILE, read_recipe
 
     segmenter = load(model, device=device)
-    frames = prediction_frames(segmenter.card, folder, split)
+    recipe = model / RECIPE_FILE
+    data = read_recipe(recipe).data if segmenter.card.benchmark and recipe.is_file() else None
+    frames = prediction_frames(segmenter.card, folder, split, data)
     with progress_bar(f"segmenting {folder}") as report:
         records = predict_folder(segmenter, frames, out, only=_names(only), without=_names(without), progress=report)
     done = [record for record in records if not record["skipped"]]
@@ -250,6 +255,39 @@ def predict(
     if unread:
         first = f"{unread[0]['name']}: {unread[0]['error']}"
         raise ValueError(f"{len(unread)} of {len(records)} frames could not be read, the first is {first}")
+
+
+def submit(
+    model: Path,
+    out: Path,
+    *,
+    root: str = "",
+    recipe_file: Path | None = None,
+    only: str = "",
+    without: str = "",
+    device: str = "auto",
+) -> None:
+    """Predict the test scenes of MUSES and zip them as its official server wants them.
+
+    Args:
+        model: A model folder, of a model trained on MUSES.
+        out: The zip to write.
+        root: The MUSES folder, if it is not the recipe's.
+        recipe_file: Whose data to use; by default the recipe the model was trained with, which lies beside it.
+        only: Use these modalities or sensors only, as in camera,lidar.
+        without: Leave these out.
+        device: Where to compute: cpu, cuda, cuda:1; auto = a GPU if there is one.
+    """
+    from robustseg.build import load
+    from robustseg.deploy import submit as write_zip
+    from robustseg.scoring import model_recipe
+
+    data = model_recipe(model, recipe_file=recipe_file, root=root).data
+    segmenter = load(model, device=device)
+    make_writable(out.parent)
+    with progress_bar(f"segmenting {data.root}") as report:
+        count = write_zip(segmenter, data, out, only=_names(only), without=_names(without), progress=report)
+    console.print(f"{count} scenes: {out}\nnext: upload it at https://www.codabench.org/competitions/14005")
 
 
 def convert(checkpoint: Path, out: Path, *, backbone: Backbone, classes: int, sensors: str) -> None:
@@ -293,24 +331,50 @@ def make_world(
     console.print(f"{train + val} frames: {out}\ncontact sheet: {out / 'contact_sheet.png'}")
 
 
+def project(recipe: Recipe, *, processes: int = 1, split: str = "") -> None:
+    """Project the raw sensors of MUSES into the camera's view, once, so that training only reads.
+
+    What is projected already is left as it is; a damaged file is named at the end and stops no other.
+
+    Args:
+        recipe: Whose data to project.
+        processes: How many work side by side.
+        split: Which split; empty = all.
+    """
+    from robustseg.data.benchmarks.muses import project_muses, summary
+
+    with progress_bar(f"projecting {recipe.data.root}") as report:
+        result = project_muses(recipe.data, split, processes=processes, progress=report)
+    for line in summary(result):
+        console.print(line)
+    if result.failed:
+        raise ValueError(
+            f"{len(result.failed)} of {len(result.outcomes)} files could not be projected, the first: "
+            f"{result.failed[0].message}"
+        )
+
+
 def check_data(recipe: Recipe) -> None:
     """Read every file of a recipe's data and name each bad one.
 
     Args:
         recipe: Whose data to check.
     """
+    from robustseg.data.benchmarks.check import check_benchmark
     from robustseg.data.check import check_frames
     from robustseg.report.data import check_lines
 
-    if recipe.data.kind != "folders":
+    if recipe.data.kind == "world":
         raise ValueError("the built-in world is made, not read: there are no files to check")
     if not recipe.data.root:
         raise ValueError("say where the data are: --data.root FOLDER")
 
     bad = 0
     for split in dict.fromkeys((recipe.data.train, recipe.data.val)):
-        result = check_frames(recipe.data, split, progress=tracked(f"reading {split}"))
-        for line in check_lines(result):
+        benchmark = recipe.data.kind in BENCHMARKS
+        check = check_benchmark if benchmark else check_frames
+        result = check(recipe.data, split, progress=tracked(f"reading {split}"))
+        for line in check_lines(result, alike=3 if benchmark else None):
             console.print(line)
         bad += len(result.errors)
     if bad:
@@ -333,6 +397,40 @@ def show_stats(recipe: Recipe, *, limit: int = 0) -> None:
     found = data_statistics(frames, limit=limit or None, progress=tracked(f"reading {recipe.data.train}"))
     for grid in (modality_table(found, frames.modalities), class_table(found, frames.classes)):
         console.print(terminal(grid, decimals=2))
+
+
+def show_conventions() -> None:
+    """List the habits of published code that strict reading does not share, and whose numbers they change."""
+    from robustseg.data.benchmarks import CONVENTIONS
+    from robustseg.report.data import convention_table
+    from robustseg.report.tables import terminal
+
+    console.print(terminal(convention_table(CONVENTIONS)))
+
+
+def fake_data(
+    benchmark: Literal["deliver", "muses", "mcubes"],
+    out: Path,
+    *,
+    frames: int = 8,
+    seed: int = 0,
+    size: tuple[int, int] | None = None,
+) -> None:
+    """Write a small made-up folder in a benchmark's exact layout, to try recipes before a large download.
+
+    Args:
+        benchmark: Whose layout.
+        out: The folder to write; it becomes data.root.
+        frames: Of each split.
+        seed: Which pictures.
+        size: Height and width, as in [256,448]; by default the benchmark's own.
+    """
+    from robustseg.data import fake
+
+    write = {"deliver": fake.write_deliver, "muses": fake.write_muses, "mcubes": fake.write_mcubes}[benchmark]
+    with progress_bar(f"writing {out}") as report:
+        write(out, frames, seed, **({"size": size} if size else {}), progress=report)
+    console.print(f"{frames} frames of each split: {out}\nnext: robustseg data check RECIPE --data.root {out}")
 
 
 def demo(

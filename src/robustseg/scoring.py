@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from torch.multiprocessing.spawn import ProcessException, spawn
 
 from robustseg.build import load
+from robustseg.data.benchmarks.conventions import habit_note, habits, true_split
 from robustseg.data.sample import Frames
 from robustseg.frames import fingerprint, open_frames
 from robustseg.models.card import read_card
@@ -110,8 +111,11 @@ def model_recipe(model: Path, *, recipe_file: Path | None, root: str) -> Recipe:
     return replace(recipe, data=replace(recipe.data, root=root or recipe.data.root))
 
 
-def selection_note(model: Path, split: str) -> str:
-    """What a reader of this model's scores on `split` must know; empty = nothing."""
+def selection_note(model: Path, split: str, data: Data | None = None) -> str:
+    """What a reader of this model's scores on `split` of `data` must know of how it was chosen; empty = nothing.
+
+    Split names are compared by the frames they stand for: a benchmark's val may be its test list, see `true_split`.
+    """
     record = model / SUMMARY_FILE
     if not record.is_file():
         return ""
@@ -119,13 +123,16 @@ def selection_note(model: Path, split: str) -> str:
         chosen_on = json.loads(record.read_text(encoding="utf-8")).get("split")
     except (ValueError, AttributeError) as error:
         raise ValueError(f"{record} is damaged") from error
-    return f"selected on this very split ({split}), as published numbers are" if chosen_on == split else ""
+    if chosen_on and (model / RECIPE_FILE).is_file():
+        chosen_on = true_split(read_recipe(model / RECIPE_FILE).data, chosen_on)
+    scored_on = true_split(data, split) if data else split
+    return f"selected on this very split ({split}), as published numbers are" if chosen_on == scored_on else ""
 
 
 def evaluate_folder(task: Task, *, out: Path | None = None, processes: int = 1) -> dict[str, Evaluation]:
     """Scores a model folder, with a progress bar; gives an evaluation for each protocol.
 
-    A model that was selected on this split is marked.
+    A model that was selected on this split is marked, and so are the habits of published code that are on.
 
     Args:
         task: What to score, and how.
@@ -161,7 +168,8 @@ def discard_unfinished(out: Path) -> None:
 
 
 def _named(found: dict[str, Evaluation], task: Task) -> dict[str, Evaluation]:
-    note = selection_note(task.model, task.split)
+    notes = (selection_note(task.model, task.split, task.data), habit_note(task.data, task.split))
+    note = "; ".join(part for part in notes if part)
     return {protocol: replace(result, model=task.model.name, note=note) for protocol, result in found.items()}
 
 
@@ -170,7 +178,8 @@ def _identity(task: Task, model: Segmenter) -> dict[str, object]:
     plain = asdict(replace(task, model=Path(), data=Data(), device="", batch_size=1))
     known = {key: plain[key] for key in ("split", "protocols", "subsets", "scoring", "seed")}
     data = fingerprint(task.data, task.split)
-    return {**known, "model": model.card.sha256, "data": data, "size": task.data.resize, "version": __version__}
+    reading = {"size": task.data.resize, "habits": sorted(habits(task.data))}
+    return {**known, "model": model.card.sha256, "data": data, **reading, "version": __version__}
 
 
 def _share(task: Task, folder: Path, shape: Shape, processes: int, report: Progress) -> None:

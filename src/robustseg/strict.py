@@ -7,6 +7,7 @@ import json
 import math
 import re
 import types
+from collections import Counter
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -23,13 +24,26 @@ def read_json(path: Path, kind: type[T]) -> T:
         FileNotFoundError: There is no such file.
         ValueError: It is too large, no JSON, or not exactly a `kind`; says which key.
     """
+    value = load_json(path)
+    try:
+        return from_plain(value, kind)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def load_json(path: Path, *, largest: int = LARGEST_FILE) -> Any:
+    """The plain values of a JSON file of at most `largest` bytes, in which no key stands twice.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is too large or no JSON.
+    """
     if not path.is_file():
         raise FileNotFoundError(f"{path} is not a file")
-    if path.stat().st_size > LARGEST_FILE:
-        raise ValueError(f"{path} has {path.stat().st_size} bytes; at most {LARGEST_FILE} make sense")
+    if path.stat().st_size > largest:
+        raise ValueError(f"{path} has {path.stat().st_size} bytes; at most {largest} make sense")
     try:
-        value = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant)
-        return from_plain(value, kind)
+        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except RecursionError:
         raise ValueError(f"{path} is nested too deeply") from None
     except ValueError as error:
@@ -121,7 +135,8 @@ def _accept(value: Any, good: bool, where: str, wanted: str) -> Any:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     table = dict(pairs)
     if len(table) != len(pairs):
-        raise ValueError(f"a key stands twice among {[key for key, _ in pairs]}")
+        twice, _ = Counter(key for key, _ in pairs).most_common(1)[0]
+        raise ValueError(f"a key stands twice: {twice!r}")
     return table
 
 

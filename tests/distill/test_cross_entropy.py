@@ -10,19 +10,22 @@ from torch import Tensor
 from robustseg.distill import ohem_cross_entropy
 
 
-def naive(logits: Tensor, labels: Tensor, threshold: float, min_kept: float) -> float:
-    losses = []
+def naive(
+    logits: Tensor, labels: Tensor, threshold: float, min_kept: float, weights: tuple[float, ...] = (1.0,) * 4
+) -> float:
+    losses = []  # (loss, weight)
     for n in range(labels.shape[0]):
         for row in range(labels.shape[1]):
             for column in range(labels.shape[2]):
                 label = int(labels[n, row, column])
                 if label != 255:
                     scores = [math.exp(value) for value in logits[n, :, row, column].tolist()]
-                    losses.append(-math.log(scores[label] / sum(scores)))
-    hard = [loss for loss in losses if loss > -math.log(threshold)]
+                    losses.append((-math.log(scores[label] / sum(scores)), weights[label]))
+    hard = [pair for pair in losses if pair[0] > -math.log(threshold)]
     least = max(1, int(min_kept * len(losses)))
     kept = hard if len(hard) >= least else sorted(losses)[-least:]
-    return sum(kept) / len(kept)
+    total = sum(weight for _, weight in kept)
+    return sum(loss * weight for loss, weight in kept) / total if total else 0.0
 
 
 def random_pixels(seed: int, sharpness: float) -> tuple[Tensor, Tensor]:
@@ -45,6 +48,46 @@ def test_equals_a_naive_loop(seed, sharpness, threshold, min_kept):
     logits, labels = random_pixels(seed, sharpness)
     loss = ohem_cross_entropy(logits, labels, threshold=threshold, min_kept=min_kept)
     assert loss.item() == pytest.approx(naive(logits, labels, threshold, min_kept), rel=1e-12)
+
+
+@pytest.mark.parametrize("weights", [(1.0, 1.0, 1.0, 1.0), (0.2, 5.0, 1.0, 30.0), (0.0, 2.0, 0.0, 1.0)])
+@pytest.mark.parametrize(("sharpness", "threshold", "min_kept"), [(0.0, 0.7, 1 / 16), (9.0, 0.7, 0.5), (9.0, 0.7, 0)])
+def test_weighted_equals_a_naive_loop(weights, sharpness, threshold, min_kept):
+    logits, labels = random_pixels(5, sharpness)
+    loss = ohem_cross_entropy(
+        logits, labels, threshold=threshold, min_kept=min_kept, class_weights=torch.tensor(weights)
+    )
+    assert loss.item() == pytest.approx(naive(logits, labels, threshold, min_kept, weights), rel=1e-6)
+
+
+def test_weights_do_not_choose_the_pixels():
+    logits = torch.tensor([[0.0, 0.0, 3.0], [0.0, 1.0, 0.0]], dtype=torch.float64)[None, :, None]  # 1 K=2 1 W=3
+    labels = torch.tensor([[[0, 0, 0]]])
+    likely = [0.5, 1 / (1 + math.e), 1 / (1 + math.exp(-3))]  # the last one is not hard
+    losses = [-math.log(value) for value in likely]
+    weighted = ohem_cross_entropy(logits, labels, class_weights=torch.tensor([1e6, 1.0]))
+    assert weighted.item() == pytest.approx((losses[0] + losses[1]) / 2)
+    labels[0, 0, 1] = 1  # its loss is now small: one pixel is hard
+    assert ohem_cross_entropy(logits, labels, class_weights=torch.tensor([0.1, 1e6])).item() == pytest.approx(losses[0])
+
+
+def test_weighted_gradient_is_right_and_nothing_is_a_differentiable_zero():
+    logits, labels = random_pixels(3, 0.0)
+    logits.requires_grad_()
+    weights = torch.tensor([0.2, 5.0, 0.0, 1.0])
+    assert torch.autograd.gradcheck(lambda x: ohem_cross_entropy(x, labels, class_weights=weights), logits)
+    for label in (255, 2):  # nothing valid; nothing with a weight
+        loss = ohem_cross_entropy(logits, torch.full_like(labels, label), class_weights=weights)
+        (gradient,) = torch.autograd.grad(loss, logits)
+        assert loss.item() == 0
+        assert (gradient == 0).all()
+
+
+@pytest.mark.parametrize("weights", [[1.0, 1.0, 1.0], [1.0, -1.0, 1.0, 1.0], [1.0, torch.nan, 1.0, 1.0]])
+def test_weights_that_do_not_fit(weights):
+    logits, labels = random_pixels(0, 0.0)
+    with pytest.raises((ValueError, TypeCheckError)):
+        ohem_cross_entropy(logits, labels, class_weights=torch.tensor(weights))
 
 
 def test_equals_the_released_loss(reference, reference_logits):

@@ -61,6 +61,15 @@ def test_terms_without_weight_are_not_computed(arguments):
     assert objective(**{**arguments, **without}).keys() == {"cross_entropy"} == objective.weights.keys()
 
 
+def test_class_weights_are_the_cross_entropys(case, arguments):
+    weights = torch.arange(6.0)
+    plain, weighted = (Objective(Distill(), 6, given)(**arguments) for given in (None, weights))
+    expected = ohem_cross_entropy(arguments["student"].logits, case.labels, class_weights=weights)
+    assert torch.equal(weighted["cross_entropy"], expected)
+    assert not torch.equal(weighted["cross_entropy"], plain["cross_entropy"])
+    assert all(torch.equal(weighted[name], plain[name]) for name in ("logit_kl", "hpdm", "rrm"))
+
+
 def test_released_forms_and_same_modality(case, arguments):
     recipe = Distill(hpdm_form="released", rrm_form="released", hybrid=False)
     losses = Objective(recipe, num_classes=6)(**arguments, generator=torch.Generator().manual_seed(7))

@@ -96,3 +96,57 @@ def test_every_parameter_gets_a_gradient() -> None:
     maps = encoder(torch.randn(2, 3, 64, 64, generator=Generator().manual_seed(0)), torch.zeros(2, dtype=torch.int64))
     sum(stage.square().mul(stage).sum() for stage in maps).backward()
     assert all(p.grad is not None and p.grad.abs().max() > 0 for p in encoder.parameters())
+
+
+def loss_and_gradients(recompute: bool) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+    """Of a network with much randomness, whose draws come from the same seed."""
+    encoder = MiT(SHAPES["mit_nano"], drop_path=0.5, recompute=recompute)
+    initialise(encoder, Generator().manual_seed(0))
+    images = torch.randn(4, 3, 64, 64, generator=Generator().manual_seed(1))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(2)
+        loss = torch.stack([stage.pow(3).mean() for stage in encoder(images, torch.zeros(4, dtype=torch.int64))]).sum()
+        torch.rand(5)  # what follows the forward pass draws, too
+        parameters = list(encoder.parameters())
+        return (
+            loss,
+            list(torch.autograd.grad(loss, parameters, retain_graph=True)),
+            list(torch.autograd.grad(loss, parameters)),
+        )
+
+
+def test_recomputing_blocks_changes_nothing_however_often_the_graph_is_used() -> None:
+    (loss, *plain), (same_loss, *recomputed) = loss_and_gradients(False), loss_and_gradients(True)
+    assert torch.equal(loss, same_loss)
+    for first, second in zip(plain, recomputed, strict=True):
+        assert all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
+
+
+def saved_bytes(encoder: MiT, images: Tensor) -> int:
+    """What the forward pass keeps for the backward pass."""
+    known = {parameter.untyped_storage().data_ptr() for parameter in encoder.parameters()}
+    kept: dict[int, int] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in known:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        maps = encoder(images, torch.zeros(len(images), dtype=torch.int64))
+    assert maps[0].requires_grad
+    return sum(kept.values())
+
+
+def test_recomputing_blocks_keeps_less() -> None:
+    images = torch.zeros(2, 3, 64, 64)
+    plain, recomputed = (saved_bytes(MiT(SHAPES["mit_nano"], recompute=on), images) for on in (False, True))
+    assert recomputed < plain / 3
+
+
+def test_without_gradients_nothing_is_recomputed(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = MiT(SHAPES["mit_nano"], recompute=True)
+    monkeypatch.setattr("robustseg.models.mit.checkpoint", None)
+    with torch.no_grad():
+        encoder(torch.zeros(1, 3, 32, 32), torch.zeros(1, dtype=torch.int64))

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from robustseg.metrics import count
+from robustseg.robustness import load, save
 from robustseg.robustness.nothing import (
     labelled,
     nothing,
@@ -77,3 +78,12 @@ def test_the_class_comes_from_training_if_that_is_known(made):
     unknown = replace(found, majority=-1)
     assert nothing_class(unknown) == int(labelled(found).sum(dim=0).argmax())
     assert "that of training is unknown" in nothing_words(unknown)
+
+
+def test_stored_counts_are_as_good(made, tmp_path):
+    found = made()
+    save(found, tmp_path)
+    stored = load(tmp_path)
+    assert stored.counts.dtype == torch.int32
+    assert set_counts(stored, found.subsets, 0).equal(set_counts(found, found.subsets, 0))
+    assert nothing(stored, 0)[1] == nothing(found, 0)[1]

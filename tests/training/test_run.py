@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file
 from spawned import counts_of
 
+from robustseg.build import load
 from robustseg.failures import all_subsets
 from robustseg.frames import open_frames
 from robustseg.models.card import read_card
@@ -15,6 +16,7 @@ from robustseg.recipe import Data, Distill, Machine, Model, Schedule, World
 from robustseg.recipe_file import read_recipe
 from robustseg.training import run, teacher
 from robustseg.training.checkpoint import load_checkpoint
+from robustseg.training.learners import teacher_step
 from robustseg.training.processes import launch, only_one
 from robustseg.training.run import train, train_teacher
 from robustseg.training.selection import hold_out, selection_score
@@ -152,6 +154,15 @@ def test_two_processes_train_and_count_like_one(recipe, tmp_path):
 
 
 @pytest.mark.slow
+def test_two_processes_train_with_one_batchnorm(recipe, tmp_path):
+    machine = Machine(accelerator="cpu", devices=2, log_every=1, sync_batchnorm=True)
+    student = train(recipe(tmp_path, machine=machine))
+    assert load(student).card.width == 16
+    with pytest.raises(ValueError, match=r"machine.sync_batchnorm: True -> False"):
+        train(recipe(tmp_path, machine=replace(machine, sync_batchnorm=False)))
+
+
+@pytest.mark.slow
 def test_bfloat16_trains(recipe, tmp_path):
     machine = Machine(accelerator="cpu", precision="bf16-mixed", log_every=1)
     student = train(recipe(tmp_path, machine=machine))
@@ -164,6 +175,42 @@ def test_a_given_teacher_saves_the_first_stage(recipe, tmp_path):
     assert not (student.parent / "teacher").exists()
     again = train(recipe(tmp_path, name="small"))
     assert torch.equal(*(next(iter(load_file(f / "model.safetensors").values())) for f in (student, again)))
+
+
+def test_gradient_checkpointing_ends_with_the_same_weights(recipe, tmp_path):
+    model = Model(width=16, drop_path=0.3)
+    student = train(recipe(tmp_path, model=model))
+    again = train(recipe(tmp_path, name="checkpointed", model=replace(model, gradient_checkpointing=True)))
+    for stage in ("teacher", "student"):
+        plain, other = (load_file(folder.parent / stage / "model.safetensors") for folder in (student, again))
+        assert all(torch.equal(plain[name], other[name]) for name in plain)
+    assert train(recipe(tmp_path, model=replace(model, gradient_checkpointing=True))) == student  # may change half-way
+
+
+def test_class_weights_reach_both_stages_and_make_another_model(recipe, tmp_path):
+    plain = train(recipe(tmp_path))
+    weighted = train(recipe(tmp_path, name="weighted", distill=Distill(class_weights="log")))
+    for stage in ("teacher", "student"):
+        first, other = (rows(folder.parent / stage / "log.csv")[0]["cross_entropy"] for folder in (plain, weighted))
+        assert float(first) != float(other)
+    with pytest.raises(ValueError, match=r"supervised.class_weights: none -> inverse"):
+        train(recipe(tmp_path, distill=Distill(class_weights="inverse")))
+
+
+def test_class_weights_are_counted_on_the_training_frames(recipe, tmp_path):
+    made = recipe(tmp_path, distill=Distill(class_weights="inverse"))
+    frames = open_frames(made.data, "train")
+    kept, _ = hold_out(frames, 0.3, 0)
+    pixels = torch.zeros(len(frames.classes), dtype=torch.int64)
+    for index in range(len(kept)):
+        labels = kept[index].labels
+        pixels += torch.bincount(labels[labels != 255], minlength=len(pixels))
+    share = pixels.double() / pixels.sum()
+    step = teacher_step(made, frames, kept)
+    assert torch.allclose(
+        step.class_weights.double() * share.clamp(min=1e-3), step.class_weights.double()[0] * share[0]
+    )
+    assert teacher_step(recipe(tmp_path), frames, kept).class_weights is None
 
 
 def test_one_training_at_a_time(recipe, tmp_path):

@@ -18,7 +18,16 @@ from robustseg.modalities import Modality
 from robustseg.recipe import Data
 
 Kind = Literal[
-    "missing", "no sensor", "unreadable", "not finite", "channels", "size", "label id", "constant", "unlabelled"
+    "missing",
+    "no sensor",
+    "unreadable",
+    "not finite",
+    "channels",
+    "size",
+    "label id",
+    "constant",
+    "unlabelled",
+    "count",
 ]
 Sizes = dict[Path, tuple[int, int]]
 Pixels = Counter[int]
@@ -37,12 +46,14 @@ class Problem:
         kind: What is wrong, in one or two words.
         severity: An "error" stops training; a "warning" is worth a look.
         message: What is wrong, in one line.
+        of: What it is a file of: a modality's name, "labels"; empty = not said.
     """
 
     path: Path
     kind: Kind
     severity: Literal["error", "warning"]
     message: str
+    of: str = ""
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ def augment(
     images = _resized_images(sample.images, rows, columns, modalities)  # M 3 and the target's size
     labels = _resized_labels(sample.labels, rows, columns)
     if flip < transforms.flip:
-        images, labels = images.flip(-1), labels.flip(-1)
+        images, labels = mirrored(images, modalities), labels.flip(-1)
     images = _photometric(images, transforms, modalities, generator)
     if transforms.faults > 0:
         chance = transforms.faults
@@ -77,6 +77,12 @@ def augment(
     if labels.shape != size:
         images, labels = _padded(images, labels, rows, columns, size, modalities)
     return replace(sample, images=images, labels=labels)
+
+
+def mirrored(images: Float32[Tensor, "*B M 3 H W"], modalities: Sequence[Modality]) -> Float32[Tensor, "*B M 3 H W"]:
+    """The images mirrored left to right, and multiplied by `Modality.mirror`, as angles ask for."""
+    factors = torch.tensor([modality.mirror for modality in modalities], dtype=images.dtype, device=images.device)
+    return images.flip(-1) * factors[..., None, None]
 
 
 def turned(sample: Sample, quarters: int) -> Sample:

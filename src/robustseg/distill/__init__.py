@@ -5,6 +5,7 @@ differentiable 0 where there is nothing to compare, compute in float32 under aut
 gradient ever reaches the teacher.
 """
 
+from robustseg.distill.class_weights import class_weights
 from robustseg.distill.cross_entropy import ohem_cross_entropy
 from robustseg.distill.logits import logit_kl
 from robustseg.distill.objective import Objective, gradient_shares
@@ -14,6 +15,7 @@ from robustseg.distill.representation import rrm
 __all__ = [
     "Matching",
     "Objective",
+    "class_weights",
     "draw_permutation",
     "gradient_shares",
     "hpdm",

@@ -43,10 +43,12 @@ class Objective:
     Attributes:
         distill: Weights and forms.
         num_classes: K.
+        class_weights: Of the cross-entropy; None = all the same.
     """
 
     distill: Distill
     num_classes: int
+    class_weights: Float[Tensor, " K"] | None = None
 
     def __post_init__(self) -> None:
         negative = {name: weight for name, weight in self._all_weights().items() if not weight >= 0}
@@ -88,7 +90,11 @@ class Objective:
         masks = {"present": present, "teacher_present": teacher_present}
         terms: dict[str, Callable[[], Tensor]] = {
             "cross_entropy": lambda: ohem_cross_entropy(
-                student.logits, labels, threshold=recipe.ohem_threshold, min_kept=recipe.ohem_min_kept
+                student.logits,
+                labels,
+                threshold=recipe.ohem_threshold,
+                min_kept=recipe.ohem_min_kept,
+                class_weights=self.class_weights,
             ),
             "logit_kl": lambda: logit_kl(student=student.logits, teacher=teacher.logits),
             "hpdm": lambda: hpdm(

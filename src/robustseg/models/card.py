@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from robustseg.files import write_text
 from robustseg.labels import IGNORE, MAX_CLASSES, LabelClass, label_table
@@ -37,6 +38,7 @@ class ModelCard:
         labels: File pattern of the label images of the data it was trained on; empty = unknown.
         ignore_ids: Label ids in files that take part in no loss and no score.
         resize: Height and width that frames are resized to when they are read; None = as stored.
+        benchmark: The benchmark it was trained on; empty = none. Its recipe says how the benchmark's files are read.
         temperatures: What logits are divided by before the softmax that gives the confidence, with 1, 2, ... modalities
             present; empty = not calibrated.
         calibrated_on: The frames that the temperatures were fitted on; empty = none.
@@ -55,6 +57,7 @@ class ModelCard:
     labels: str = ""
     ignore_ids: tuple[int, ...] = (IGNORE,)
     resize: tuple[int, int] | None = None
+    benchmark: Literal["", "deliver", "muses", "mcubes"] = ""
     temperatures: tuple[float, ...] = ()
     calibrated_on: str = ""
     frequency: tuple[float, ...] = ()

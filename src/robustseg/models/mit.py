@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from robustseg.recipe import SMALLEST
 
@@ -118,10 +120,18 @@ class Block(nn.Module):
 
 
 class Stage(nn.Module):
-    """Overlapping patch embedding, blocks, LayerNorm: a map comes in, a smaller one with more channels goes out."""
+    """Overlapping patch embedding, blocks, LayerNorm: a map comes in, a smaller one with more channels goes out.
 
-    def __init__(self, embed: nn.Conv2d, blocks: list[Block]) -> None:
+    Args:
+        embed: The patch embedding.
+        blocks: Of the embedding's width.
+        recompute: A block's inner values are not kept for the backward pass, but computed again there, with the random
+            draws of the first time.
+    """
+
+    def __init__(self, embed: nn.Conv2d, blocks: list[Block], *, recompute: bool = False) -> None:
         super().__init__()
+        self.recompute = recompute
         self.embed = embed
         self.embed_norm = nn.LayerNorm(embed.out_channels)
         self.blocks = nn.ModuleList(blocks)
@@ -129,8 +139,9 @@ class Stage(nn.Module):
 
     def forward(self, x: Float[Tensor, "N H W C_in"]) -> Float[Tensor, "N h w C"]:
         x = self.embed_norm(_convolve(self.embed, x))
+        recompute = self.recompute and torch.is_grad_enabled()
         for block in self.blocks:
-            x = block(x)
+            x = checkpoint(block, x, use_reentrant=False) if recompute else block(x)
         return self.norm(x)
 
 
@@ -140,9 +151,10 @@ class MiT(nn.Module):
     Args:
         shape: How large each stage is.
         drop_path: The last block's stochastic depth rate; the rates grow linearly from 0.
+        recompute: The blocks' inner values are computed again in the backward pass: less memory, more time.
     """
 
-    def __init__(self, shape: MiTShape, drop_path: float = 0.1) -> None:
+    def __init__(self, shape: MiTShape, drop_path: float = 0.1, *, recompute: bool = False) -> None:
         super().__init__()
         self.widths = shape.widths
         rates = iter([drop_path * i / max(sum(shape.depths) - 1, 1) for i in range(sum(shape.depths))])
@@ -154,7 +166,7 @@ class MiT(nn.Module):
             blocks = [
                 Block(width, heads, reduction, expansion=shape.expansion, drop_rate=next(rates)) for _ in range(depth)
             ]
-            stages.append(Stage(embed, blocks))
+            stages.append(Stage(embed, blocks, recompute=recompute))
             channels = width
         self.stages = nn.ModuleList(stages)
 

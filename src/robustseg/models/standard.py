@@ -22,8 +22,11 @@ def segmenter_on_meta(
     absence: Absence = "remove",
     dropout: float = 0.1,
     drop_path: float = 0.1,
+    gradient_checkpointing: bool = False,
 ) -> Segmenter:
     """The network's structure on the meta device: names and shapes, but neither memory nor values.
+
+    The arguments are those of `robustseg.recipe.Model`.
 
     Raises:
         ValueError: There is no such backbone.
@@ -31,7 +34,7 @@ def segmenter_on_meta(
     if backbone not in SHAPES:
         raise ValueError(f"there is no backbone {backbone!r}; choose one of {', '.join(SHAPES)}")
     with torch.device("meta"):
-        encoder = MiT(SHAPES[backbone], drop_path=drop_path)
+        encoder = MiT(SHAPES[backbone], drop_path=drop_path, recompute=gradient_checkpointing)
         decoder = Decoder(encoder.widths, num_classes, width=width, dropout=dropout)
     return Segmenter(encoder, decoder, absence=absence, num_modalities=num_modalities)
 

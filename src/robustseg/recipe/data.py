@@ -12,8 +12,17 @@ from robustseg.recipe.rules import LARGEST, SMALLEST, require
 Kind = Literal["world", "folders", "deliver", "muses", "mcubes"]
 BENCHMARKS = ("deliver", "muses", "mcubes")
 
-Habit = Literal["resized_labels", "absent_zero", "void_as_road", "high_byte", "min_max", "val_is_test", "centre_crop"]
-"""What published code does and strict reading does not, see `robustseg.data.conventions`."""
+Habit = Literal[
+    "resized_labels",
+    "absent_zero",
+    "void_as_road",
+    "high_byte",
+    "min_max",
+    "val_is_test",
+    "centre_crop",
+    "raw_polarisation",
+]
+"""What published code does and strict reading does not, see `robustseg.data.benchmarks.conventions`."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +158,10 @@ class Data:
         for name in ("use", "habits"):
             own = self.kind in BENCHMARKS or not getattr(self, name)
             require(own, f"data.{name} is for {', '.join(BENCHMARKS)}", getattr(self, name))
+        turned = self.mirror_aolp and self.transforms.quarter_turns
+        require(
+            not turned, "quarter_turns change the angle of polarisation, which mirror_aolp does not correct", turned
+        )
         published = self.conventions == "strict" or self.kind in BENCHMARKS
         require(published, f"conventions are for {', '.join(BENCHMARKS)}", self.conventions)
         named = "{split}" in self.labels or self.kind != "folders"

@@ -22,7 +22,7 @@ class Model:
         absence: "remove" = absent modalities leave the mean; "zero" = they stay as zero images, the mean divides by M.
         dropout: Of the decoder's channels, in training.
         drop_path: Largest stochastic depth rate, growing linearly over the blocks, in training.
-        gradient_checkpointing: Compute the encoder's blocks again in the backward pass: less memory, a third more time.
+        gradient_checkpointing: Compute the encoder's blocks again in the backward pass: less memory, more time.
         encoder_weights: A MiT file in the official key layout to start the encoder from; empty = random.
     """
 
@@ -99,7 +99,8 @@ class Distill:
         rrm: Weight of the representation regularisation.
         rrm_form: "ours" or "released".
         class_weights: Of the cross-entropy: "none", or "inverse" = by the inverse of a class's share of the training
-            pixels, "log" = 1 / log(1.02 + share); either is scaled so that a pixel's weight is 1 on average.
+            pixels, "log" = 1 / log(1.02 + share). Shares are of at most 200 training frames; one below 0.1 % counts as
+            0.1 %. Either is scaled so that a pixel's weight is 1 on average.
         ohem_threshold: Pixels whose true class has less than this probability are kept.
         ohem_min_kept: At least this fraction of the valid pixels is kept.
     """

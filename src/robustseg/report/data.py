@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
+from robustseg.data.benchmarks import Convention
 from robustseg.data.check import CheckReport
 from robustseg.data.stats import Moments, Statistics, with_moments
 from robustseg.labels import LabelClass
@@ -11,13 +13,37 @@ from robustseg.modalities import Modality, Triple
 from robustseg.report.tables import Grid
 
 
-def check_lines(report: CheckReport) -> list[str]:
-    """One line on the split, then one for each problem."""
+def check_lines(report: CheckReport, alike: int | None = None) -> list[str]:
+    """One line on the split, then one for each problem.
+
+    Args:
+        report: What was found.
+        alike: Name only so many files of those that have the same problem, and count the others; None = all.
+    """
     sensors = ", ".join(f"{name} {count}" for name, count in report.present.items())
     sizes = ", ".join(f"{size} ({count})" for size, count in report.sizes.items())
     found = f"{len(report.errors)} errors, {len(report.warnings)} warnings"
     lines = [f"{report.split}: {report.frames} frames; {sensors}; sizes {sizes}; {found}"]
-    return [*lines, *(f"  {entry.severity}: {entry.path}: {entry.message}" for entry in report.problems)]
+    sorts = [(entry.of, entry.kind) for entry in report.problems]
+    counts, named = Counter(sorts), Counter[tuple[str, str]]()
+    for entry, sort in zip(report.problems, sorts, strict=True):
+        named[sort] += 1
+        if alike is None or named[sort] <= alike:
+            rest = counts[sort] - named[sort] if named[sort] == alike else 0
+            others = f" (and {rest} others like it)" if rest else ""
+            lines.append(f"  {entry.severity}: {entry.path}: {entry.message}{others}")
+    return lines
+
+
+def convention_table(conventions: Sequence[Convention]) -> Grid:
+    """The habits of published code."""
+    rows = tuple((entry.name, ", ".join(entry.benchmarks), entry.changes, entry.tables) for entry in conventions)
+    return Grid(
+        "habits of published code",
+        ("habit", "of", "what it changes", "whose tables use it"),
+        rows,
+        caption="data.conventions: published switches all of a benchmark's on, data.habits: [NAME, ...] single ones.",
+    )
 
 
 def modality_table(statistics: Statistics, modalities: Sequence[Modality]) -> Grid:

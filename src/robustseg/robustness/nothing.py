@@ -40,7 +40,7 @@ def labelled(evaluation: Evaluation) -> Int64[Tensor, "F K"]:
     """Labelled pixels of each class: TP + FN of any scored row; 0 for a frame that was never scored."""
     first = evaluation.scored.int().argmax(dim=1)  # F; an unscored row holds zeros
     counts = evaluation.counts[torch.arange(len(first)), first]  # F K 3
-    return counts[..., 0] + counts[..., 2]
+    return (counts[..., 0] + counts[..., 2]).long()  # stored counts are int32
 
 
 def nothing_counts(evaluation: Evaluation, majority: int) -> Int64[Tensor, "F K 3"]:

@@ -22,6 +22,7 @@ from robustseg.distill.objective import gradient_shares
 from robustseg.files import write_atomically
 from robustseg.modalities import normalise
 from robustseg.training.batches import Share, TrainingBatch, epoch_loader
+from robustseg.training.batchnorm import share_batchnorm
 from robustseg.training.checkpoint import load_checkpoint, save_checkpoint
 from robustseg.training.journal import Journal, Row
 from robustseg.training.losses import Losses
@@ -48,6 +49,8 @@ def fit(fabric: Fabric, stage: Stage) -> Running:
         world=fabric.world_size,
     )
     model = cast(Step, stage.step).model.to(fabric.device)
+    if machine.sync_batchnorm and fabric.world_size > 1:
+        share_batchnorm(model)
     average = moving_average(model, stage.schedule.ema)
     warnings.filterwarnings("ignore", "Grad strides do not match")  # a matter of DDP's speed, not of its result
     module, optimizer = fabric.setup(stage.step, adamw(model, stage.schedule))

@@ -28,17 +28,25 @@ def stage_identity(recipe: Recipe, stage: str) -> dict[str, Any]:
     if not published:
         del data["world"]["val_frames"]
     machine = recipe.machine
+    processes = machine.devices * machine.nodes
+    model = plain(recipe.model) | {"encoder_weights": _file_hash(recipe.model.encoder_weights)}
+    del model["gradient_checkpointing"]  # a matter of memory and time
     identity = {
         "seed": recipe.seed,
         "data": data,
         "frames": [fingerprint(recipe.data, split) for split in (recipe.data.train, recipe.data.val)[: 1 + published]],
-        "model": plain(recipe.model) | {"encoder_weights": _file_hash(recipe.model.encoder_weights)},
+        "model": model,
         stage: plain(recipe.teacher if stage == "teacher" else recipe.student),
-        "machine": {"processes": machine.devices * machine.nodes, "precision": machine.precision},
+        "machine": {
+            "processes": processes,
+            "precision": machine.precision,
+            "sync_batchnorm": machine.sync_batchnorm and processes > 1,
+        },
         "select": [recipe.select, recipe.holdout],
     }
     if stage == "teacher":
-        return identity | {"ohem": [recipe.distill.ohem_threshold, recipe.distill.ohem_min_kept]}
+        supervised = ("ohem_threshold", "ohem_min_kept", "class_weights")
+        return identity | {"supervised": {name: getattr(recipe.distill, name) for name in supervised}}
     distill = plain(recipe.distill)
     del distill["teacher"]  # its weights count, wherever they lie
     if distill["student_init"] not in ("scratch", "teacher"):

@@ -5,9 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from robustseg.build import build_model, load
 from robustseg.data.sample import Frames
+from robustseg.data.stats import class_frequency
+from robustseg.distill.class_weights import class_weights
 from robustseg.distill.objective import Objective
 from robustseg.models.card import RANDOM_ORIGIN, read_card
 from robustseg.models.released import MIT_ORIGIN
@@ -17,6 +21,9 @@ from robustseg.robustness.evaluate import check_frames
 from robustseg.training.frozen import FrozenTeacher
 from robustseg.training.student import StudentStep
 from robustseg.training.teacher import TeacherStep
+
+COUNTED_FRAMES = 200
+"""So many frames' labels, evenly spread, tell how often the classes occur."""
 
 
 def teacher_folder(recipe: Recipe) -> Path:
@@ -43,12 +50,12 @@ def origin(recipe: Recipe, stage: str) -> str:
     return f"{Path(file).name}: {MIT_ORIGIN}" if file else RANDOM_ORIGIN
 
 
-def teacher_step(recipe: Recipe, frames: Frames) -> TeacherStep:
-    """A network that learns from the labels."""
-    return TeacherStep(_fresh(recipe, frames), recipe.distill)
+def teacher_step(recipe: Recipe, frames: Frames, train_frames: Frames) -> TeacherStep:
+    """A network that learns from the labels; `train_frames` are those of `frames` that it is trained on."""
+    return TeacherStep(_fresh(recipe, frames), recipe.distill, _class_weights(recipe, train_frames))
 
 
-def student_step(recipe: Recipe, frames: Frames, device: torch.device) -> StudentStep:
+def student_step(recipe: Recipe, frames: Frames, train_frames: Frames, device: torch.device) -> StudentStep:
     """A network that learns from the labels and from the teacher.
 
     Raises:
@@ -59,7 +66,8 @@ def student_step(recipe: Recipe, frames: Frames, device: torch.device) -> Studen
     model = _fresh(recipe, frames)
     if start := start_folder(recipe):
         _copy_weights(known if start == teacher_folder(recipe) else load(start), model, start)
-    return StudentStep(model, FrozenTeacher(known).to(device), Objective(recipe.distill, len(frames.classes)))
+    objective = Objective(recipe.distill, len(frames.classes), _class_weights(recipe, train_frames))
+    return StudentStep(model, FrozenTeacher(known).to(device), objective)
 
 
 def check_start(recipe: Recipe, frames: Frames) -> None:
@@ -73,6 +81,15 @@ def check_start(recipe: Recipe, frames: Frames) -> None:
     start = start_folder(recipe)
     if start and (recipe.distill.teacher or recipe.distill.student_init != "teacher"):
         _copy_weights(load(start), _fresh(recipe, frames), start)
+
+
+def _class_weights(recipe: Recipe, train_frames: Frames) -> Float[Tensor, " K"] | None:
+    """From the labels of at most 200 evenly spread training frames; reads none where no weights are asked for."""
+    kind = recipe.distill.class_weights
+    if kind == "none":
+        return None
+    share = class_frequency(train_frames, limit=COUNTED_FRAMES) or (0.0,) * len(train_frames.classes)
+    return class_weights(torch.tensor(share), kind)
 
 
 def _copy_weights(source: Segmenter, target: Segmenter, folder: Path) -> None:

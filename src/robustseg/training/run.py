@@ -164,7 +164,9 @@ def _run_stage(fabric: Fabric, recipe: Recipe, name: str) -> None:
     stage = Stage(
         name=name,
         folder=Path(recipe.out) / recipe.name / name,
-        step=teacher_step(recipe, frames) if teaching else student_step(recipe, frames, fabric.device),
+        step=teacher_step(recipe, frames, train_frames)
+        if teaching
+        else student_step(recipe, frames, train_frames, fabric.device),
         train=TrainingFrames(train_frames, recipe.data.transforms, size=recipe.data.size, seed=recipe.seed),
         select=select,
         subsets=subsets[-1:] if teaching else subsets,
@@ -187,18 +189,24 @@ def _render(frames: WorldFrames, *, quiet: bool) -> None:
 
 def model_card(recipe: Recipe, frames: Frames, stage: str) -> ModelCard:
     """What a trained model's folder says about it."""
-    folders = recipe.data.kind == "folders"
+    data = recipe.data
+    match data.kind:
+        case "deliver" | "muses" | "mcubes" as kind:
+            benchmark = kind
+        case _:
+            benchmark = ""
     return ModelCard(
         backbone=recipe.model.backbone,
         width=recipe.model.width,
         classes=frames.classes,
         modalities=frames.modalities,
         absence=recipe.model.absence,
-        input_size=recipe.data.size,
+        input_size=data.size,
         origin=origin(recipe, stage),
-        labels=recipe.data.labels if folders else "",
-        ignore_ids=recipe.data.ignore_ids,
-        resize=recipe.data.resize if folders else None,
+        labels=data.labels if data.kind == "folders" else "",
+        ignore_ids=data.ignore_ids,
+        resize=data.resize if data.kind != "world" else None,
+        benchmark=benchmark,
     )
 
 

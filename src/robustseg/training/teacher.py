@@ -13,13 +13,17 @@ from robustseg.training.losses import Losses
 
 
 class TeacherStep(nn.Module):
-    """Named, unweighted losses of one batch; a module, so that data parallelism wraps them with the model."""
+    """Named, unweighted losses of one batch; a module, so that data parallelism wraps them with the model.
 
-    def __init__(self, model: Segmenter, distill: Distill) -> None:
+    Letters: B batch, M modalities, K classes, H W size.
+    """
+
+    def __init__(self, model: Segmenter, distill: Distill, class_weights: Float[Tensor, " K"] | None = None) -> None:
         super().__init__()
         self.model = model
         self.threshold = distill.ohem_threshold
         self.min_kept = distill.ohem_min_kept
+        self.class_weights = class_weights
 
     @property
     def weights(self) -> dict[str, float]:
@@ -29,5 +33,11 @@ class TeacherStep(nn.Module):
     def forward(self, images: Float[Tensor, "B M 3 H W"], batch: TrainingBatch, step_seed: int) -> Losses:
         """`images` normalised; `step_seed` unused, the teacher draws nothing."""
         output = self.model(images, batch.present)
-        loss = ohem_cross_entropy(output.logits, batch.labels, threshold=self.threshold, min_kept=self.min_kept)
+        loss = ohem_cross_entropy(
+            output.logits,
+            batch.labels,
+            threshold=self.threshold,
+            min_kept=self.min_kept,
+            class_weights=self.class_weights,
+        )
         return Losses({"cross_entropy": loss})

@@ -1,5 +1,17 @@
 """DELIVER, MUSES and MCubeS, read as their owners wrote them."""
 
-from robustseg.data.benchmarks.frames import BenchmarkFrames, Scene
+from robustseg.data.benchmarks.conventions import CONVENTIONS, Convention, habits
+from robustseg.data.benchmarks.frames import BenchmarkFrames, IncompleteError, Scene, chosen
+from robustseg.data.benchmarks.open import open_anyway, open_benchmark
 
-__all__ = ["BenchmarkFrames", "Scene"]
+__all__ = [
+    "CONVENTIONS",
+    "BenchmarkFrames",
+    "Convention",
+    "IncompleteError",
+    "Scene",
+    "chosen",
+    "habits",
+    "open_anyway",
+    "open_benchmark",
+]

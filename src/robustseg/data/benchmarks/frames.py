@@ -6,7 +6,7 @@ Letters: `M` modalities, `h w` a file's size, `H W` the images' size.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +17,7 @@ from jaxtyping import Float32, Int64
 from robustseg.data.resizing import resized, resized_labels
 from robustseg.data.sample import FrameError, Sample
 from robustseg.labels import IGNORE, LabelClass
-from robustseg.modalities import Modality
+from robustseg.modalities import Modality, leading
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,12 @@ class Scene:
     time: float = 0.0
 
 
+class IncompleteError(FileNotFoundError):
+    """Files of a split are missing; `frames` are what there is, for those who can do with less (a check, say)."""
+
+    frames: BenchmarkFrames
+
+
 class BenchmarkFrames:
     """One split of a benchmark. All files are looked up once, when it is made; they are read when asked for.
 
@@ -51,13 +57,14 @@ class BenchmarkFrames:
         read: `(scene, place of the modality) -> "3 h w"` in the modality's unit.
         read_labels: `scene -> "h w"` train ids and 255.
         missing: A modality's file that is not there: "error", or "allow" = it is absent in that frame.
-        resize: Height and width of the images; None = as the first present modality is stored, which the others are
-            brought to.
+        resize: Height and width of the images; None = the labels' or, without labels, those of the first camera that is
+            present, else of the first modality.
         own_labels: Labels keep their stored size, whatever the images'; else they are brought to the images' size.
+        registered: All files of a frame must have one size, as stored, or its pixels would not belong together.
 
     Raises:
-        FileNotFoundError: There is no scene, or a file is missing and must not be.
-        ValueError: A scene has no modality at all.
+        FileNotFoundError: There is no scene.
+        IncompleteError: A file is missing and must not be, or a scene has no modality at all.
     """
 
     def __init__(
@@ -71,17 +78,21 @@ class BenchmarkFrames:
         missing: Literal["error", "allow"] = "error",
         resize: tuple[int, int] | None = None,
         own_labels: bool = False,
+        registered: bool = False,  # a ninth argument: all of them say how the same files are looked at
     ) -> None:
         self.scenes = tuple(scenes)
         self.modalities = modalities
         self.classes = classes
         self.resize = resize
         self.own_labels = own_labels
+        self.registered = registered
         self._read_modality = read
         self._read_labels = read_labels
-        absent = {path for scene in scenes for files in scene.files for path in files if not path.is_file()}
-        self._present = tuple(tuple(absent.isdisjoint(files) for files in scene.files) for scene in scenes)
-        self._check(absent, missing)
+        self.absent = frozenset(
+            path for scene in scenes for files in scene.files for path in files if not path.is_file()
+        )
+        self.present = tuple(tuple(self.absent.isdisjoint(files) for files in scene.files) for scene in scenes)
+        self._check(missing)
 
     @property
     def sequences(self) -> tuple[str, ...]:
@@ -98,18 +109,40 @@ class BenchmarkFrames:
             FrameError: A file cannot be read; the message names it.
         """
         try:
-            return self._sample(self.scenes[index], self._present[index])
+            return self._sample(index)
         except (ValueError, OSError) as reason:
             error = FrameError(str(reason))
             error.name = self.scenes[index].name
             raise error from reason
 
-    def _sample(self, scene: Scene, present: tuple[bool, ...]) -> Sample:
-        images = {place: self._read_modality(scene, place) for place, here in enumerate(present) if here}
-        size = self.resize or next(iter(images.values())).shape[1:]
-        labels = self._read_labels(scene) if scene.labels else np.full(size, IGNORE, np.int64)
-        if not self.own_labels:
-            labels = _labels_at(labels, size)
+    def read(self, index: int, place: int) -> Float32[np.ndarray, "3 h w"]:
+        """One modality of one frame, as stored, in its unit."""
+        return self._read_modality(self.scenes[index], place)
+
+    def read_labels(self, index: int) -> Int64[np.ndarray, "h w"] | None:
+        """A frame's train ids, as stored; None where the split has none."""
+        scene = self.scenes[index]
+        return self._read_labels(scene) if scene.labels else None
+
+    def unlabelled(self) -> BenchmarkFrames:
+        """The same frames without labels, each as it is stored and with what it has; it may even have nothing."""
+        frames = object.__new__(BenchmarkFrames)
+        frames.__dict__.update(self.__dict__)
+        frames.scenes = tuple(replace(scene, labels=None) for scene in self.scenes)
+        frames.resize = None
+        return frames
+
+    def _sample(self, index: int) -> Sample:
+        scene, present = self.scenes[index], self.present[index]
+        images = {place: self.read(index, place) for place, here in enumerate(present) if here}
+        labels = self.read_labels(index)
+        if self.registered:
+            self._check_sizes(scene, images, labels)
+        size = self.resize or _stored_size(images, labels, present, self.modalities)
+        if labels is None:
+            labels = np.full(size, IGNORE, np.int64)
+        elif not self.own_labels and labels.shape != tuple(size):
+            labels = resized_labels(labels, size)
         return Sample(
             images=torch.from_numpy(np.stack([self._slot(images, place, size) for place in range(len(present))])),
             labels=torch.from_numpy(np.ascontiguousarray(labels)),
@@ -127,25 +160,63 @@ class BenchmarkFrames:
         if place not in images:
             return np.full((3, *size), modality.missing, np.float32)
         image = images[place]
-        return image if image.shape[1:] == size else resized(image, size, modality)
+        return image if image.shape[1:] == tuple(size) else resized(image, size, modality)
 
-    def _check(self, absent: set[Path], missing: Literal["error", "allow"]) -> None:
+    def _check_sizes(self, scene: Scene, images: dict[int, np.ndarray], labels: np.ndarray | None) -> None:
+        sizes = {scene.files[place][0]: image.shape[1:] for place, image in images.items()}
+        if scene.labels and labels is not None:
+            sizes[scene.labels] = labels.shape
+        if len(set(sizes.values())) > 1:
+            named = ", ".join(f"{path} is {height}x{width}" for path, (height, width) in sizes.items())
+            raise ValueError(f"frame {scene.name!r}: its files differ in size, copy them again: {named}")
+
+    def _check(self, missing: Literal["error", "allow"]) -> None:
         if not self.scenes:
             raise FileNotFoundError("this split has no frame")
-        empty = [scene.name for scene, here in zip(self.scenes, self._present, strict=True) if not any(here)]
-        if empty:
-            raise ValueError(f"{len(empty)} frames have no file of any modality, the first is {empty[0]}")
-        if absent and missing == "error":
-            raise FileNotFoundError(
-                f"{min(absent)} is missing, one of {len(absent)} files: copy the rest of the data, "
-                "or set `data.missing: allow` if a missing file means that the sensor was absent"
-            )
         labels = sorted(scene.labels for scene in self.scenes if scene.labels and not scene.labels.is_file())
-        if labels:
-            raise FileNotFoundError(
-                f"label image {labels[0]} is missing, one of {len(labels)}: copy the rest of the data"
+        empty = [scene.name for scene, here in zip(self.scenes, self.present, strict=True) if not any(here)]
+        if self.absent and missing == "error":
+            self._complain(
+                f"{min(self.absent)} is missing, one of {len(self.absent)} files: copy the rest of the data, leave "
+                "the modality out of `data.use`, or set `data.missing: allow` if the sensor was absent then"
             )
+        if empty:
+            self._complain(f"{len(empty)} frames have no file of any modality, the first is {empty[0]}")
+        if labels:
+            self._complain(f"label image {labels[0]} is missing, one of {len(labels)}: copy the rest of the data")
+
+    def _complain(self, message: str) -> None:
+        error = IncompleteError(message)
+        error.frames = self
+        raise error
 
 
-def _labels_at(labels: Int64[np.ndarray, "h w"], size: tuple[int, int]) -> Int64[np.ndarray, "H W"]:
-    return labels if labels.shape == tuple(size) else resized_labels(labels, size)
+def chosen(known: Sequence[Modality], names: Sequence[str]) -> tuple[Modality, ...]:
+    """The modalities that a recipe's `data.use` names, in its order; all of them if it names none.
+
+    Raises:
+        ValueError: A name is unknown or stands twice.
+
+    Example:
+        >>> [modality.name for modality in chosen([Modality("rgb"), Modality("lidar")], ["lidar"])]
+        ['lidar']
+    """
+    by_name = {modality.name: modality for modality in known}
+    for name in names:
+        if name not in by_name:
+            raise ValueError(f"data.use names {name!r}, which this benchmark has not; it has {', '.join(by_name)}")
+    if len(set(names)) != len(names):
+        raise ValueError(f"data.use names a modality twice: {', '.join(names)}")
+    return tuple(by_name[name] for name in names) if names else tuple(known)
+
+
+def _stored_size(
+    images: dict[int, np.ndarray], labels: np.ndarray | None, present: Sequence[bool], modalities: Sequence[Modality]
+) -> tuple[int, int]:
+    if labels is not None:
+        height, width = labels.shape
+    elif images:
+        height, width = images[leading(present, modalities)].shape[1:]
+    else:
+        height, width = 1, 1  # nothing to see
+    return height, width

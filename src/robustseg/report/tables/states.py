@@ -34,8 +34,9 @@ def fault_table(evaluation: Evaluation, absent: AbsentClass = "zero") -> Grid:
     )
     for state, score, seen in columns:
         fault, sensor, severity = parse_state(state)
-        scores.setdefault((fault, sensor), {})[severity] = score
-        frames[fault, sensor] = min(seen, frames.get((fault, sensor), seen))
+        row = fault, sensor
+        scores.setdefault(row, {})[severity] = score
+        frames[row] = min(seen, frames[row]) if row in frames else seen
     severities = sorted({severity for row in scores.values() for severity in row})
     rows: list[tuple[Cell, ...]] = [
         (fault.replace("_", " "), sensor, *(row.get(severity) for severity in severities), frames[fault, sensor])

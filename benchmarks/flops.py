@@ -1,0 +1,60 @@
+"""Counting what the network computes: multiplications of matrices and convolutions, on the meta device.
+
+On the meta device nothing is computed, and attention runs as plain matrix products, which torch's counter sees; the
+fused attention of CPUs and GPUs it counts as 0. The backward pass of depthwise convolutions, which that counter takes
+for dense ones, is counted here. One multiply-add is one MAC; 1 GMAC = 2 GFLOP.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from robustseg.models.fusion import Fused
+from robustseg.models.segmenter import Segmenter
+from robustseg.models.standard import segmenter_on_meta
+
+GIGA = 10**9
+
+
+def _convolution_backward(
+    grad: Sequence[int],
+    x: Sequence[int],
+    weight: Sequence[int],
+    *rest: Any,
+    out_shape: Any = None,
+) -> int:
+    """As many operations as forward for the input's gradient, and as many for the weight's, where they are asked for.
+
+    `rest`: bias, stride, padding, dilation, whether transposed, output padding, groups, what is asked for.
+    """
+    forward = 2 * grad[0] * math.prod(grad[2:]) * math.prod(weight)
+    return forward * sum(rest[-1][:2])
+
+
+def macs(function: Callable[[], object]) -> int:
+    """Multiply-adds of what a function computes, all of it on the meta device."""
+    own = {torch.ops.aten.convolution_backward: _convolution_backward}
+    with FlopCounterMode(display=False, custom_mapping=own) as counter, sdpa_kernel(SDPBackend.MATH):
+        function()
+    return counter.get_total_flops() // 2
+
+
+def meta_model(backbone: str, *, width: int, classes: int, modalities: int) -> Segmenter:
+    """The standard network without memory."""
+    return segmenter_on_meta(backbone, width=width, num_classes=classes, num_modalities=modalities)
+
+
+def meta_logits(model: Segmenter, samples: int, modalities: int, size: tuple[int, int]) -> Tensor:
+    """The logits of so many samples, each with so many modalities: encoded, averaged, decoded."""
+    images = torch.empty(samples * modalities, 3, *size, device="meta")
+    maps = model.encode(images, torch.empty(len(images), dtype=torch.int64, device="meta"))
+    present = torch.empty(samples, modalities, dtype=torch.bool, device="meta")
+    fused = Fused([stage.unflatten(0, (samples, modalities)).mean(dim=1) for stage in maps], present)
+    return model.decode(fused, size)
