@@ -40,7 +40,9 @@ def test_ties_gains_and_nothing_known_have_their_words() -> None:
 
 
 def test_one_sensor_has_nothing_to_fall_back_on() -> None:
-    assert verdict(scored({(T,): 47}, ("rgb",)), {"rgb": 1.0}).startswith("Reaches 47.0 % mIoU with its only sensor, rgb")
+    assert verdict(scored({(T,): 47}, ("rgb",)), {"rgb": 1.0}).startswith(
+        "Reaches 47.0 % mIoU with its only sensor, rgb"
+    )
 
 
 def test_two_models_in_a_sentence() -> None:

@@ -15,6 +15,9 @@ from robustseg.report.tables import Cell, Grid
 STEPS = 10
 """Colors of a heat map besides the palest."""
 
+LONG = 40
+"""Letters of a cell that gets a wide column."""
+
 STRONG = 7
 """From this step on the numbers are written in the surface's color."""
 
@@ -126,4 +129,6 @@ def _kind(cell: Cell, grid: Grid, column: int, decimals: int) -> str | None:
     kind = "num" if grid.numeric(column) else ""
     if column in grid.signed and isinstance(cell, float) and not math.isnan(cell) and round(cell, decimals):
         kind += " gain" if cell > 0 else " loss"
+    if isinstance(cell, str) and len(cell) > LONG:
+        kind += " long"
     return kind.strip() or None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from jaxtyping import Float
 from torch import Tensor
@@ -47,6 +48,28 @@ def by_size(evaluation: Evaluation, absent: AbsentClass = "zero") -> dict[int, l
         if not math.isnan(score):
             found.setdefault(size, []).append(score)
     return dict(sorted(found.items(), reverse=True))
+
+
+def telling_rows(evaluation: Evaluation, most: int) -> list[int]:
+    """The rows of its subsets, most modalities first; if there are more than `most`, all, all but one, and singles."""
+    sizes = evaluation.subsets.sum(dim=1).tolist()
+    everything = sorted(range(len(sizes)), key=lambda row: (-sizes[row], row))
+    if len(everything) <= most:
+        return everything
+    return [row for row in everything if sizes[row] in (1, max(sizes) - 1, max(sizes))]
+
+
+def narrowed(evaluation: Evaluation, rows: Sequence[int]) -> Evaluation:
+    """The evaluation of some subsets."""
+    chosen = sorted(rows)
+    return replace(
+        evaluation,
+        counts=evaluation.counts[:, chosen],
+        scored=evaluation.scored[:, chosen],
+        subsets=evaluation.subsets[chosen],
+        states=tuple(evaluation.states[row] for row in chosen) if evaluation.states else (),
+        confidence=None,
+    )
 
 
 def phrase(mask: Mask, names: Sequence[str]) -> str:

@@ -1,11 +1,12 @@
 import math
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
 
 from robustseg.report.charts.svg import clipped, drawing, element, key, mark, number, path, text, ticks
 
-NASTY = '"><script>alert(1)</script><a title=\''
+NASTY = "\"><script>alert(1)</script><a title='"
 
 
 def test_names_and_attributes_are_escaped() -> None:
@@ -52,7 +53,7 @@ def test_every_series_has_a_shape_of_its_own() -> None:
 @pytest.mark.parametrize(("low", "high", "most"), [(0, 70, 6), (0, 0.3, 5), (-3, 12, 6), (30, 41, 4), (0, 12345, 6)])
 def test_ticks_are_few_round_and_inside(low: float, high: float, most: int) -> None:
     found = ticks(low, high, most)
-    steps = {round(b - a, 9) for a, b in zip(found, found[1:], strict=False)}
+    steps = {round(b - a, 9) for a, b in pairwise(found)}
     assert 2 <= len(found) <= most
     assert len(steps) == 1
     assert low <= found[0] <= found[-1] <= high

@@ -16,9 +16,7 @@ MODALITIES = (Modality("lidar"), Modality("rgb", photometric=True), Modality("ra
 def seen(name: str, width: int = 512, noisy: bool = True, wide: int = 512) -> Seen:
     generator = np.random.default_rng(0)
     size = (width // 8, width)
-    maps = {
-        word: generator.integers(0, 20 if noisy else 1, size, dtype=np.uint8) for word in states(MODALITIES)
-    }
+    maps = {word: generator.integers(0, 20 if noisy else 1, size, dtype=np.uint8) for word in states(MODALITIES)}
     picture = generator.integers(0, 255, (*size, 3), dtype=np.uint8)
     return Seen(
         choice=Choice(0, "rgb", 12.345),
@@ -28,7 +26,7 @@ def seen(name: str, width: int = 512, noisy: bool = True, wide: int = 512) -> Se
         inputs=(picture, picture, None),
         truth=maps["111"],
         maps={"teacher": maps, "student": maps},
-        scores={"teacher": {"111": 50.0}, "student": {word: 10.0 for word in maps}},
+        scores={"teacher": {"111": 50.0}, "student": dict.fromkeys(maps, 10.0)},
     )
 
 

@@ -67,7 +67,14 @@ def test_frames_are_seen_by_all_models(toy_model, toy_frames) -> None:
     found = evaluate(toy_model, frames)
     steps = []
     models, evaluations = {"a": toy_model, "b": toy_model}, {"a": found, "b": found}
-    seen = see_frames(models, evaluations, frames, [Choice(4, "lidar", 1.0)], scoring=Scoring(), progress=lambda *step: steps.append(step))
+    seen = see_frames(
+        models,
+        evaluations,
+        frames,
+        [Choice(4, "lidar", 1.0)],
+        scoring=Scoring(),
+        progress=lambda *step: steps.append(step),
+    )
     assert steps == [(1, 1)]
     assert [picture is None for picture in seen[0].inputs] == [True, True, False]
     assert seen[0].truth.shape == (32, 48)

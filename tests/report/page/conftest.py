@@ -30,7 +30,9 @@ def toy_runs(toy_model: Segmenter, toy_frames_once) -> Runs:
         faults(replace(named, confidence=None, scored=torch.ones(6, 7, dtype=torch.bool))), classes=named.classes
     )
     study = {"emm": named, "faults": shaken}
-    models = [Model(name, Path("runs/toy") / name, toy_model.card, dict(study), Recipe()) for name in ("teacher", "student")]
+    models = [
+        Model(name, Path("runs/toy") / name, toy_model.card, dict(study), Recipe()) for name in ("teacher", "student")
+    ]
     return Runs(tuple(models), "val", (f"remark {NASTY}",))
 
 

@@ -11,7 +11,7 @@ from robustseg.report.page.confidence import by_inputs, confidence_section
 from robustseg.report.page.facts import facts
 from robustseg.report.page.faults import fault_section, read_faults
 from robustseg.report.page.published import protocol_section, published_section
-from robustseg.report.page.scores import class_section, comparison_section, condition_section
+from robustseg.report.page.scores import class_section, comparison_section, condition_section, subset_section
 from robustseg.report.page.worth import shapley_values, worth_section
 from robustseg.report.runs import Model, Runs
 from robustseg.robustness.calibration import expected_calibration_error
@@ -109,6 +109,15 @@ def test_heat_maps_hold_the_evaluations_numbers(runs) -> None:
     assert f">{fog.full('skip'):.1f}</td>" in condition_section(runs).body
     six = evaluation(modalities=tuple("abcdef"))
     assert class_section(swapped(runs, emm=six)).body.count("<td") == 4 * (1 + 6 + 6 + 1)
+
+
+def test_too_many_subsets_are_cut_down_and_counted(runs) -> None:
+    seven = evaluation(modalities=tuple("abcdefg"), frames=3, confident=False)
+    section = subset_section(swapped(Runs(runs.models[1:], "val"), emm=seven))
+    assert section.body.count('class="row"') == 2 * (1 + 7 + 7)
+    assert "112 more sets are in the table" in section.body
+    assert len(section.grids["subsets"].rows) == 127
+    assert subset_section(runs).body.count('class="row"') == 2 * 15
 
 
 def test_models_beside_each_other(runs) -> None:

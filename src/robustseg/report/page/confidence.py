@@ -31,6 +31,9 @@ RISK = 5.0
 LEAST = 0.05
 """Percent of the pixels below which a bin of the reliability diagram says nothing."""
 
+EVEN = 1.0
+"""Points between confidence and accuracy that make no difference worth a word."""
+
 FEW = 1.0
 """Percent of coverage below which the risk is noise."""
 
@@ -56,15 +59,24 @@ def confidence_section(runs: Runs) -> Section:
         for place, (name, counts) in enumerate(zip(names, sizes.values(), strict=True))
     }
     grid = _grid(names, sizes)
-    errors = {name: _error(counts) for name, counts in zip(names, sizes.values(), strict=True)}
-    worst = max(errors, key=errors.__getitem__)
-    lead = (
-        "On the diagonal a model is right as often as it says. Calibration error with everything there: "
-        f"{number(_error(next(iter(sizes.values()))))} points; largest with {worst}: {number(errors[worst])}."
-    )
+    lead = f"On the diagonal a model is right as often as it says. {_honesty(next(iter(sizes.values())))}"
     caption = "Keeping only the surest pixels (coverage), how many of them are wrong (risk)."
     body = panels(right) + key(names) + beside(figure(_risks(names, sizes), caption), grid_html(grid))
     return Section("confidence", title, lead, body, {"calibration": grid})
+
+
+def _honesty(counts: Float[Tensor, "Z 3"]) -> str:
+    """How sure it is with everything there, and how often right, in a sentence."""
+    pixels, right, sure = counts.sum(dim=0).tolist()
+    if not pixels:
+        return ""
+    said, true = 100 * sure / pixels, 100 * right / pixels
+    word = (
+        "about as sure as it should be" if abs(said - true) < EVEN else "too sure" if said > true else "not sure enough"
+    )
+    return (
+        f"With everything there it is {word}: on average {number(said)} % sure and right on {number(true)} % of pixels."
+    )
 
 
 def by_inputs(evaluation: Evaluation) -> dict[int, Float[Tensor, "Z 3"]]:

@@ -51,7 +51,7 @@ def _inputs(model: Model) -> str:
 
 
 def _data(data: Data) -> str:
-    size = f"{data.size[0]} x {data.size[1]}"
+    size = f"{data.size[0]} × {data.size[1]}"
     match data.kind:
         case "world":
             return f"the built-in world (synthetic scenes, seed {data.world.seed}), {size} pixels"

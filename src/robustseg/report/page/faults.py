@@ -49,7 +49,9 @@ def fault_section(runs: Runs, absent: AbsentClass = "zero") -> Section:
         return empty("faults", title, why)
     found = read_faults(study["faults"], runs.subject.subsets, absent)
     if not found:
-        return empty("faults", title, "No fault could be scored: none applies to these sensors, or no frame has a past.")
+        return empty(
+            "faults", title, "No fault could be scored: none applies to these sensors, or no frame has a past."
+        )
     sensors = devices(study["faults"])
     lines: dict[str, list[Series]] = {}
     for entry in found:
@@ -95,9 +97,7 @@ def read_faults(faults: Evaluation, subsets: Evaluation, absent: AbsentClass = "
             parts[mask] = _well_and_gone(subsets.where(frames), absent)
         well, gone = parts[mask]
         scores = mean_iou(faults.counts[frames][:, places].sum(dim=0), absent).tolist()
-        found.append(
-            Fault(fault, sensor, dict(zip(own, scores, strict=True)), well, gone[sensor], int(frames.sum()))
-        )
+        found.append(Fault(fault, sensor, dict(zip(own, scores, strict=True)), well, gone[sensor], int(frames.sum())))
     return found
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from markupsafe import Markup
 
 from robustseg.report.beside import run_facts
@@ -27,8 +29,9 @@ def protocol_section(runs: Runs) -> Section:
         ("protocols" if model is runs.subject else f"protocols_{place}"): protocol_table(model.study)
         for place, model in reversed(list(enumerate(runs.models)))
     }
-    drawn = [grid_html(grid) for grid in grids.values() if grid.rows]
-    body = Markup().join(drawn)
+    shown = [grid for grid in grids.values() if grid.rows]
+    shown = [*(replace(grid, caption="") for grid in shown[:-1]), *shown[-1:]]  # they share one meaning
+    body = Markup().join(map(grid_html, shown))
     lead = "Ways in which whole inputs, parts of them, or all of them get lost, as benchmarks define them."
     return Section("protocols", "Published protocols", lead, body, grids)
 
@@ -59,9 +62,18 @@ def published_section(runs: Runs) -> Section | None:
         "Own rows are bold. Numbers are only comparable where nothing differs: the column “differs in” says for each "
         "published row what does, such as the backbone, the split, or what happens to missing inputs."
     )
-    shown = [grid for name, grid in grids.items() if name != "field"]
+    shown = [_marks_first(grid) for name, grid in grids.items() if name != "field"]
     body = Markup().join(grid_html(grid, decimals=2, bold=_own(grid)) for grid in shown)
     return Section("published", PUBLISHED, lead, body, grids)
+
+
+def _marks_first(grid: Grid) -> Grid:
+    """With what makes a row unlike before its numbers, so that nobody reads these without it; the mean comes first."""
+    first = next(column for column in range(len(grid.head)) if grid.numeric(column))
+    early = [grid.head.index(name) for name in ("differs in", "mean") if name in grid.head]
+    order = [*range(first), *early, *(column for column in range(first, len(grid.head)) if column not in early)]
+    rows = tuple(tuple(row[column] for column in order) for row in grid.rows)
+    return replace(grid, head=tuple(grid.head[column] for column in order), rows=rows)
 
 
 def _own(grid: Grid) -> frozenset[int]:

@@ -20,11 +20,14 @@ from robustseg.report.charts.upset import upset_plot
 from robustseg.report.html_table import grid_html, heat_map
 from robustseg.report.page.section import Section, beside, details, either, empty, figure
 from robustseg.report.runs import Runs
-from robustseg.report.subsets import by_size, phrase
+from robustseg.report.subsets import by_size, narrowed, phrase, telling_rows
 from robustseg.report.tables import class_table, comparison_table, condition_table, subset_table
 from robustseg.report.tables.words import POLICY
 from robustseg.report.verdict import comparison
 from robustseg.robustness.evaluation import Evaluation
+
+MOST_ROWS = 63
+"""Of the upset plot; more subsets than that are cut down in the same way."""
 
 MOST_COLUMNS = 16
 """Of a heat map; more subsets than that are cut down to singles, leave-one-out and all."""
@@ -32,7 +35,8 @@ MOST_COLUMNS = 16
 
 def subset_section(runs: Runs, absent: AbsentClass = "zero") -> Section:
     """Every subset as an upset plot."""
-    found = runs.evaluations
+    rows = telling_rows(runs.subject.subsets, MOST_ROWS)
+    found = {name: narrowed(entry, rows) for name, entry in runs.evaluations.items()}
     grids = {"subsets": subset_table(runs.subject.subsets)}
     plots = (
         ("by number left", figure(upset_plot(found, order="size", absent=absent))),
@@ -43,7 +47,10 @@ def subset_section(runs: Runs, absent: AbsentClass = "zero") -> Section:
         "Each row is one set of working sensors: filled dots are there, hollow ones are missing. "
         f"Bars and numbers are mIoU in percent; {POLICY[absent]}."
     )
-    body = names + either(*plots, "Order of the rows") + details("The numbers as a table", grids.values())
+    left = len(runs.subject.subsets.subsets) - len(rows)
+    rest = f"{left} more sets are in the table: here are all sensors, all but one, and each alone." if left else ""
+    note = element("p", rest, class_="note") if rest else Markup()
+    body = names + either(*plots, "Order of the rows") + note + details("The numbers as a table", grids.values())
     return Section("subsets", "Every set of sensors", lead, body, grids)
 
 
@@ -78,7 +85,7 @@ def comparison_section(runs: Runs, absent: AbsentClass = "zero") -> Section:
 def class_section(runs: Runs) -> Section:
     """The subject's IoU per class and subset."""
     found = runs.subject.subsets
-    chosen = _columns(found)
+    chosen = telling_rows(found, MOST_COLUMNS)
     values = found.iou()[chosen].T  # K columns
     worst = _most_lost(found)
     lead = f"IoU in percent of each class with the {runs.subject.name}, whatever is left. {worst}".strip()
@@ -103,7 +110,7 @@ def condition_section(runs: Runs, absent: AbsentClass = "skip") -> Section:
     }
     if not parts:
         return empty("conditions", "Conditions", "The data name no condition (weather, time of day, failure case).")
-    chosen = _columns(found)
+    chosen = telling_rows(found, MOST_COLUMNS)
     scores = torch.stack([part.miou(absent) for part in parts.values()])  # conditions S
     body = heat_map(
         torch.cat([scores[:, chosen], scores.nanmean(dim=1, keepdim=True)], dim=1),
@@ -141,16 +148,6 @@ def _bar_key(names: tuple[str, ...]) -> Markup:
     series = [0 if place == len(names) - 1 else place + 1 for place in range(len(names))]
     legend = key(names, series=series)
     return element("div", legend, class_="pair") if len(names) == 2 else legend
-
-
-def _columns(evaluation: Evaluation) -> list[int]:
-    """The rows of `subsets` that a heat map shows: all of them if they fit, all sensors first."""
-    sizes = evaluation.subsets.sum(dim=1).tolist()
-    everything = sorted(range(len(sizes)), key=lambda row: (-sizes[row], row))
-    if len(everything) <= MOST_COLUMNS:
-        return everything
-    most = max(sizes)
-    return [row for row in everything if sizes[row] in (1, most - 1, most)]
 
 
 def _column_names(evaluation: Evaluation, chosen: list[int]) -> list[str]:
