@@ -17,9 +17,10 @@ from filelock import FileLock, Timeout
 from torch.multiprocessing.spawn import ProcessException, spawn
 
 from robustseg.build import load
-from robustseg.data.benchmarks.conventions import habit_note, habits, true_split
+from robustseg.data.benchmarks.conventions import habit_note, habits, headline_policy, true_split
 from robustseg.data.sample import Frames
 from robustseg.frames import fingerprint, open_frames
+from robustseg.metrics import AbsentClass
 from robustseg.models.card import read_card
 from robustseg.models.segmenter import Segmenter
 from robustseg.progress import progress_bar
@@ -170,7 +171,10 @@ def discard_unfinished(out: Path) -> None:
 def _named(found: dict[str, Evaluation], task: Task) -> dict[str, Evaluation]:
     notes = (selection_note(task.model, task.split, task.data), habit_note(task.data, task.split))
     note = "; ".join(part for part in notes if part)
-    return {protocol: replace(result, model=task.model.name, note=note) for protocol, result in found.items()}
+    absent: AbsentClass = headline_policy(task.data)
+    return {
+        protocol: replace(result, model=task.model.name, note=note, absent=absent) for protocol, result in found.items()
+    }
 
 
 def _identity(task: Task, model: Segmenter) -> dict[str, object]:
@@ -178,7 +182,8 @@ def _identity(task: Task, model: Segmenter) -> dict[str, object]:
     plain = asdict(replace(task, model=Path(), data=Data(), device="", batch_size=1))
     known = {key: plain[key] for key in ("split", "protocols", "subsets", "scoring", "seed")}
     data = fingerprint(task.data, task.split)
-    reading = {"size": task.data.resize, "habits": sorted(habits(task.data))}
+    muses = asdict(replace(task.data.muses, cache=""))
+    reading = {"size": task.data.resize, "habits": sorted(habits(task.data)), "muses": muses}
     return {**known, "model": model.card.sha256, "data": data, **reading, "version": __version__}
 
 

@@ -1,4 +1,5 @@
 import csv
+from dataclasses import replace
 
 import pytest
 import torch
@@ -45,3 +46,11 @@ def test_the_csv_has_a_row_per_subset(found: Evaluation) -> None:
     assert rows[0]["unicorn"] == ""
     assert {row["note"] for row in rows} == {"selected on val"}
     assert rows[1]["miou_zero"] == ""
+
+
+def test_the_headline_policy_is_the_evaluations_own(found: Evaluation) -> None:
+    strict = replace(found, absent="skip")
+    assert strict.mean() == found.mean("skip") != found.mean()
+    assert strict.full("zero") == found.full()
+    assert strict.worst() == found.worst("skip")
+    assert strict.summary()["headline"] == "skip"

@@ -12,12 +12,24 @@ from robustseg.robustness import Evaluation, load, load_study, save, save_study,
 
 def test_files_bring_back_the_same(found: Evaluation, tmp_path) -> None:
     confidence = torch.rand(6, 7, 150, 3, generator=torch.Generator().manual_seed(1))
-    found = replace(found, confidence=confidence, majority=1, states=("",) * 6 + ("nm",))
+    found = replace(found, absent="skip", confidence=confidence, majority=1, states=("",) * 6 + ("nm",))
     save(found, tmp_path / "evaluation")
     again = load(tmp_path / "evaluation")
     for field in ("counts", "scored", "subsets", "confidence"):
         assert getattr(again, field).equal(getattr(found, field))
-    for field in ("frames", "tags", "modalities", "sensors", "classes", "model", "split", "protocol", "note", "states"):
+    for field in (
+        "frames",
+        "tags",
+        "modalities",
+        "sensors",
+        "classes",
+        "model",
+        "split",
+        "protocol",
+        "note",
+        "states",
+        "absent",
+    ):
         assert getattr(again, field) == getattr(found, field)
     assert again.majority == 1
     assert sorted(path.name for path in (tmp_path / "evaluation").iterdir()) == [

@@ -45,6 +45,8 @@ class Evaluation:
         confidence: "F S Z 3" float32: pixels, correct pixels and the sum of the confidence, by confidence, see
             `robustseg.robustness.calibration`; None = not counted.
         majority: Train id of the class that is most frequent in training; -1 = unknown.
+        absent: How classes that occur nowhere enter a mean, where nothing else is said: "zero", the field's habit, or
+            "skip".
     """
 
     counts: Integer[Tensor, "F S K 3"]
@@ -63,6 +65,7 @@ class Evaluation:
     states: tuple[str, ...] = ()
     confidence: Float[Tensor, "F S Z 3"] | None = None
     majority: int = -1
+    absent: AbsentClass = "zero"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -79,19 +82,19 @@ class Evaluation:
         """Per subset and class; NaN for a class that occurs nowhere."""
         return iou(self.counts.sum(dim=0))
 
-    def miou(self, absent: AbsentClass = "zero") -> Float[Tensor, " S"]:
+    def miou(self, absent: AbsentClass | None = None) -> Float[Tensor, " S"]:
         """Per subset; NaN for one that was scored on no frame."""
-        return mean_iou(self.counts.sum(dim=0), absent)
+        return mean_iou(self.counts.sum(dim=0), absent or self.absent)
 
-    def mean(self, absent: AbsentClass = "zero") -> float:
+    def mean(self, absent: AbsentClass | None = None) -> float:
         """The plain mean over subsets."""
         return emm_average(self.miou(absent))
 
-    def full(self, absent: AbsentClass = "zero") -> float:
+    def full(self, absent: AbsentClass | None = None) -> float:
         """With everything the frames have."""
         return self.miou(absent)[-1].item()
 
-    def worst(self, absent: AbsentClass = "zero") -> tuple[str, float]:
+    def worst(self, absent: AbsentClass | None = None) -> tuple[str, float]:
         """The subset with the lowest mIoU, and its score."""
         scores = self.miou(absent)
         place = int(scores.nan_to_num(nan=math.inf).argmin())
@@ -123,6 +126,7 @@ class Evaluation:
         """The scores as plain numbers, rounded, for JSON; None where nothing was scored or a class occurs nowhere."""
         absents: tuple[AbsentClass, ...] = ("zero", "skip")
         return {
+            "headline": self.absent,
             "mean": {absent: _number(self.mean(absent)) for absent in absents},
             "full": {absent: _number(self.full(absent)) for absent in absents},
             "worst": {absent: _named(*self.worst(absent)) for absent in absents},

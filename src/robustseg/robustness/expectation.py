@@ -166,18 +166,21 @@ def states(
     return all_sets(count)[possible], chances[possible]
 
 
-def expect(evaluation: Evaluation, failures: Failures, majority: int, *, absent: AbsentClass = "zero") -> Expectation:
+def expect(
+    evaluation: Evaluation, failures: Failures, majority: int, *, absent: AbsentClass | None = None
+) -> Expectation:
     """The distribution of mIoU over failure states.
 
     Args:
         evaluation: Of protocol emm or emm_zero, with every subset that can occur.
         failures: Of the evaluation's sensors or modalities.
         majority: Train id of the class that is predicted with nothing left, see `nothing_class`.
-        absent: How classes that occur nowhere enter mIoU.
+        absent: How classes that occur nowhere enter mIoU; None = as the evaluation says.
 
     Raises:
         ValueError: A name is unknown, a subset that can occur was not evaluated, or the protocol is another.
     """
+    absent = absent or evaluation.absent
     rows, chances = states(failures, evaluation.modalities, evaluation.sensors)
     scores = mean_iou(set_counts(evaluation, rows, majority), absent)
     return Expectation(evaluation.modalities, rows, chances, scores)

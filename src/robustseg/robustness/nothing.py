@@ -59,12 +59,15 @@ def nothing_counts(evaluation: Evaluation, majority: int) -> Int64[Tensor, "F K 
     return torch.stack([hit, extra, pixels - hit], dim=-1)
 
 
-def nothing(evaluation: Evaluation, majority: int, absent: AbsentClass = "zero") -> tuple[Float[Tensor, " K"], float]:
+def nothing(
+    evaluation: Evaluation, majority: int, absent: AbsentClass | None = None
+) -> tuple[Float[Tensor, " K"], float]:
     """IoU of each class and mIoU, in percent, of predicting the class `majority` everywhere.
 
     Raises:
         ValueError: There is no such class.
     """
+    absent = absent or evaluation.absent
     counts = nothing_counts(evaluation, majority).sum(dim=0)
     return iou(counts), mean_iou(counts, absent).item()
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from robustseg.files import sha256, write_atomically, write_text
+from robustseg.metrics import AbsentClass
 from robustseg.robustness.calibration import BINS
 from robustseg.robustness.cases import PROTOCOLS
 from robustseg.robustness.evaluation import Evaluation
@@ -78,7 +79,7 @@ def load(folder: Path) -> Evaluation:
         about = json.loads(path.read_text(encoding="utf-8"))
         named = {key: _texts(about[key]) for key in ("frames", "modalities", "sensors", "classes", "states")}
         tags = tuple(dict(zip(_texts(entry), _texts(entry.values()), strict=True)) for entry in about["tags"])
-        keys = ("model", "split", "protocol", "absence", "note")
+        keys = ("model", "split", "protocol", "absence", "note", "headline")
         texts = dict(zip(keys, _texts(about[key] for key in keys), strict=True))
         subsets = torch.tensor([[bool(here) for here in row] for row in about["present"]], dtype=torch.bool)
         majority = int(about["majority"])
@@ -87,10 +88,13 @@ def load(folder: Path) -> Evaluation:
         raise ValueError(f"{path} is damaged or no evaluation ({type(error).__name__}: {error})") from error
     try:
         _check(named, tags, subsets, majority)
+        if texts["headline"] not in ("zero", "skip"):
+            raise ValueError(f"headline is zero or skip, not {texts['headline']!r}")
         arrays = _read_arrays(folder, digests, (len(named["frames"]), len(subsets), len(named["classes"])))
     except ValueError as error:
         raise ValueError(f"{folder}: {error}") from error
-    return Evaluation(**arrays, **named, **texts, tags=tags, subsets=subsets, majority=majority)
+    absent: AbsentClass = "skip" if texts.pop("headline") == "skip" else "zero"
+    return Evaluation(**arrays, **named, **texts, tags=tags, subsets=subsets, majority=majority, absent=absent)
 
 
 def load_study(folder: Path) -> dict[str, Evaluation]:

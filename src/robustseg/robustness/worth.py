@@ -98,7 +98,7 @@ class Harm:
     before: float
 
 
-def worth(evaluation: Evaluation, majority: int, *, by: By = "sensor", absent: AbsentClass = "zero") -> Worth:
+def worth(evaluation: Evaluation, majority: int, *, by: By = "sensor", absent: AbsentClass | None = None) -> Worth:
     """Scores every set of sensors or modalities.
 
     Frames that have nothing of a set count as v(nothing) there, so that all sets are compared on the same frames.
@@ -108,11 +108,12 @@ def worth(evaluation: Evaluation, majority: int, *, by: By = "sensor", absent: A
         majority: Train id of the class that is predicted with nothing left, see `nothing_class`.
         by: "sensor": modalities of one device come and go together, only unions of whole sensors are needed;
             "modality": one by one.
-        absent: How classes that occur nowhere enter mIoU.
+        absent: How classes that occur nowhere enter mIoU; None = as the evaluation says.
 
     Raises:
         ValueError: A set was not evaluated, there are more than 16 players, or the protocol is another.
     """
+    absent = absent or evaluation.absent
     evaluation = sensor_view(evaluation) if by == "sensor" else evaluation
     players = evaluation.modalities
     if len(players) > MOST_PLAYERS:

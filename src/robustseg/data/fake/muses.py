@@ -73,7 +73,7 @@ def write_muses(
         for index in range(frames):
             rng = np.random.default_rng([seed, part, index])
             scene, values = _meta(split, part, index)
-            _write_scene(tree, scene, values, rng)
+            _write_scene(tree, scene, values, rng, index)
             meta[scene] = values
             if progress is not None:
                 progress(len(meta), frames * len(SPLITS))
@@ -129,8 +129,8 @@ def _meta(split: str, part: int, index: int) -> tuple[str, dict[str, Any]]:
     return name, {**paths, "path_to_gnss": f"gnss/{place}_gnss.txt", **known}
 
 
-def _write_scene(tree: _Tree, scene: str, values: dict[str, Any], rng: np.random.Generator) -> None:
-    boards = street(rng)
+def _write_scene(tree: _Tree, scene: str, values: dict[str, Any], rng: np.random.Generator, index: int) -> None:
+    boards = street(rng, index)
     labels = labels_seen(boards, tree.calibration, tree.size)
     for key, path in values.items():
         if key.startswith("path_to_"):

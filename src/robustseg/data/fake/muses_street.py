@@ -35,15 +35,17 @@ class Board:
     top: float
 
 
-def street(rng: np.random.Generator) -> list[Board]:
-    """Buildings and trees far away, things of all classes nearer; in the order of distance, far first."""
+def street(rng: np.random.Generator, index: int) -> list[Board]:
+    """Buildings and trees far away, and nine things nearer, far first; two neighbouring scenes show all classes."""
     boards = [
         Board(BUILDING, 70.0, 60.0, 9.0, -HEIGHT, 16.0),
         Board(VEGETATION, 75.0, -8.0, -60.0, -HEIGHT, 9.0),
     ]
-    for ahead, label in zip(np.sort(rng.uniform(7, 50, 9))[::-1], rng.choice(THINGS, 9), strict=True):
-        middle, wide = rng.uniform(-0.5, 0.5) * ahead, rng.uniform(0.5, 2.2)
-        boards.append(Board(int(label), ahead, middle + wide, middle - wide, -HEIGHT, rng.uniform(0.2, 1.5)))
+    lanes = rng.permutation(np.linspace(-0.5, 0.5, 9))  # side by side, so that none hides another whole
+    for place, ahead in enumerate(np.sort(rng.uniform(7, 50, 9))[::-1]):
+        label = THINGS[(9 * index + place) % len(THINGS)]
+        middle, wide = lanes[place] * ahead, rng.uniform(0.5, 2.2)
+        boards.append(Board(label, ahead, middle + wide, middle - wide, -HEIGHT, rng.uniform(0.2, 1.5)))
     return boards
 
 

@@ -11,7 +11,7 @@ from robustseg.report.beside import FIELD, Beside, RunFacts, beside, subset_scor
 from robustseg.report.published import PublishedRow, field_order
 from robustseg.report.tables.grid import Cell, Grid
 from robustseg.report.tables.summaries import summary_values
-from robustseg.report.tables.words import POLICY, sentences
+from robustseg.report.tables.words import POLICY, sentences, shared_policy
 from robustseg.robustness.evaluation import Evaluation
 from robustseg.robustness.protocols import EMM_RATES, NM_LEVELS, RMM_SHARES, rmm_protocol
 
@@ -32,17 +32,18 @@ PROTOCOL_COLUMNS = {
 }
 
 
-def field_table(evaluations: Mapping[str, Evaluation], dataset: str = "", absent: AbsentClass = "zero") -> Grid:
+def field_table(evaluations: Mapping[str, Evaluation], dataset: str = "", absent: AbsentClass | None = None) -> Grid:
     """A row per model, a column per subset in the field's order (R D E L RD ... RDEL), then their mean.
 
     Args:
         evaluations: What tables call a model -> its evaluation; all of the same modalities.
         dataset: A benchmark, whose letters and order are used; "" = initials, in the modalities' own order.
-        absent: How classes that occur nowhere enter mIoU.
+        absent: How classes that occur nowhere enter mIoU; None = as the evaluation says.
 
     Raises:
         ValueError: The evaluations are of different subsets, or a modality is none of the benchmark's.
     """
+    absent = absent or shared_policy(evaluations.values())
     found = {name: _scores(dataset, entry, absent) for name, entry in evaluations.items()}
     columns = list(next(iter(found.values()), {}))
     for name, scores in found.items():
@@ -123,7 +124,7 @@ def published_protocol_table(
         study: Protocol -> evaluation.
         facts: Of the run.
         name: What the table calls it.
-        absent: How classes that occur nowhere enter mIoU.
+        absent: How classes that occur nowhere enter mIoU; None = as the evaluation says.
     """
     study = dict(study)
     if "emm_zero" not in study and "emm" in study and study["emm"].absence == "zero":

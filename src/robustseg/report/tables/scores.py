@@ -13,7 +13,7 @@ from torch import Tensor
 
 from robustseg.metrics import AbsentClass
 from robustseg.report.tables.grid import Cell, Grid
-from robustseg.report.tables.words import POLICY, caption_of, sentences, title_of
+from robustseg.report.tables.words import POLICY, caption_of, sentences, shared_policy, title_of
 from robustseg.robustness.evaluation import Evaluation
 from robustseg.robustness.protocols import emm_expected
 from robustseg.robustness.sensor_view import sensor_view
@@ -105,12 +105,13 @@ def condition_table(evaluation: Evaluation, absent: AbsentClass = "skip") -> Gri
     )
 
 
-def comparison_table(evaluations: Mapping[str, Evaluation], absent: AbsentClass = "zero") -> Grid:
+def comparison_table(evaluations: Mapping[str, Evaluation], absent: AbsentClass | None = None) -> Grid:
     """Several evaluations of the same subsets side by side; with two, the second's difference to the first.
 
     Raises:
         ValueError: They are of different subsets, classes or frames.
     """
+    absent = absent or shared_policy(evaluations.values())
     found = tuple(evaluations.values())
     _check_comparable(evaluations)
     first = found[0]

@@ -21,12 +21,13 @@ def state_table(evaluation: Evaluation) -> Grid:
     )
 
 
-def fault_table(evaluation: Evaluation, absent: AbsentClass = "zero") -> Grid:
+def fault_table(evaluation: Evaluation, absent: AbsentClass | None = None) -> Grid:
     """A row for each fault and sensor, a column for each severity; the other sensors are well.
 
     Raises:
         ValueError: The evaluation is not of faults.
     """
+    absent = absent or evaluation.absent
     scores: dict[tuple[str, str], dict[int, float]] = {}
     frames: dict[tuple[str, str], int] = {}
     columns = zip(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from robustseg.metrics import AbsentClass
 from robustseg.report.tables.grid import Cell, Grid
-from robustseg.report.tables.words import POLICY, caption_of, title_of
+from robustseg.report.tables.words import POLICY, caption_of, shared_policy, title_of
 from robustseg.robustness.evaluation import Evaluation
 from robustseg.robustness.expectation import BAD_LUCK, Failures, expect
 from robustseg.robustness.nothing import nothing_class, nothing_words
@@ -42,13 +42,14 @@ MEANING = (
 )
 
 
-def protocol_table(study: Mapping[str, Evaluation], absent: AbsentClass = "zero") -> Grid:
+def protocol_table(study: Mapping[str, Evaluation], absent: AbsentClass | None = None) -> Grid:
     """A row per protocol with the published columns: average and expectations over subsets, or the levels of noise.
 
     Args:
         study: Protocol -> evaluation; others than the published protocols are left out.
-        absent: How classes that occur nowhere enter mIoU; "zero" is the field's habit.
+        absent: How classes that occur nowhere enter mIoU; None = as the evaluation says.
     """
+    absent = absent or shared_policy(study.values())
     rows = []
     for protocol, title in PROTOCOLS.items():
         if protocol not in study:
@@ -71,8 +72,9 @@ def protocol_table(study: Mapping[str, Evaluation], absent: AbsentClass = "zero"
     )
 
 
-def summary_values(evaluation: Evaluation, absent: AbsentClass = "zero") -> dict[str, float]:
+def summary_values(evaluation: Evaluation, absent: AbsentClass | None = None) -> dict[str, float]:
     """The published numbers of one protocol: "average" and "expected 0.2" ... over subsets, or "low", "mid", "high"."""
+    absent = absent or evaluation.absent
     scores = evaluation.miou(absent)
     if evaluation.protocol == "nm":
         return nm_scores(scores, evaluation.states)
@@ -81,19 +83,20 @@ def summary_values(evaluation: Evaluation, absent: AbsentClass = "zero") -> dict
 
 
 def expectation_table(
-    evaluation: Evaluation, failures: Failures, *, absent: AbsentClass = "zero", most: int = 10
+    evaluation: Evaluation, failures: Failures, *, absent: AbsentClass | None = None, most: int = 10
 ) -> Grid:
     """The likeliest states with their mIoU; below them what to expect over all states, and with bad luck.
 
     Args:
         evaluation: Of protocol emm or emm_zero.
         failures: Probabilities of failure.
-        absent: How classes that occur nowhere enter mIoU.
+        absent: How classes that occur nowhere enter mIoU; None = as the evaluation says.
         most: So many states are listed.
 
     Raises:
         ValueError: A name is unknown, or a subset that can occur was not evaluated.
     """
+    absent = absent or evaluation.absent
     told = expect(evaluation, failures, nothing_class(evaluation), absent=absent)
     listed = told.weightiest(most)
     rest = len(told.chances) - len(listed)

@@ -15,12 +15,13 @@ from robustseg.robustness.worth import By, Worth, worth, worth_by_condition
 MEANING = "Shapley value: what it adds to those before it, mean over all orders of arrival"
 
 
-def worth_table(evaluation: Evaluation, absent: AbsentClass = "zero", by: By = "sensor") -> Grid:
+def worth_table(evaluation: Evaluation, absent: AbsentClass | None = None, by: By = "sensor") -> Grid:
     """What each sensor is worth: Shapley value, and its two ends: it comes first, it comes last.
 
     Raises:
         ValueError: Not all sets were evaluated, see `knows_worth`, or the protocol is neither emm nor emm_zero.
     """
+    absent = absent or evaluation.absent
     found = worth(evaluation, nothing_class(evaluation), by=by, absent=absent)
     gains, last = found.gains(), len(found.miou) - 1
     rows = tuple(
@@ -79,12 +80,13 @@ def worth_condition_table(evaluation: Evaluation, absent: AbsentClass = "skip", 
     )
 
 
-def gain_table(evaluation: Evaluation, absent: AbsentClass = "zero", by: By = "sensor") -> Grid:
+def gain_table(evaluation: Evaluation, absent: AbsentClass | None = None, by: By = "sensor") -> Grid:
     """What each sensor adds to each set of the others: a row per set, 2^P - 1 in all.
 
     Raises:
         ValueError: As `worth_table`.
     """
+    absent = absent or evaluation.absent
     found = worth(evaluation, nothing_class(evaluation), by=by, absent=absent)
     order = sorted(range(len(found.miou) - 1), key=lambda place: (place.bit_count(), found.names_of(place)))
     gains = found.gains().T.tolist()
@@ -98,12 +100,13 @@ def gain_table(evaluation: Evaluation, absent: AbsentClass = "zero", by: By = "s
     )
 
 
-def harm_table(evaluation: Evaluation, absent: AbsentClass = "zero", by: By = "sensor", most: int = 20) -> Grid:
+def harm_table(evaluation: Evaluation, absent: AbsentClass | None = None, by: By = "sensor", most: int = 20) -> Grid:
     """The sets that score less with one more sensor, the worst first; no row = no sensor ever hurts.
 
     Raises:
         ValueError: As `worth_table`.
     """
+    absent = absent or evaluation.absent
     found = worth(evaluation, nothing_class(evaluation), by=by, absent=absent)
     harms = found.harms()
     shown = f"the worst {most} of {len(harms)}" if len(harms) > most else f"{len(harms)} in all"
