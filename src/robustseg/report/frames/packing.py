@@ -14,6 +14,9 @@ from robustseg.report.frames.seen import WIDEST, Seen
 WIDTHS = (WIDEST, 384, 288, 208)
 """Of the stored images in pixels: the widest that fits into the page is taken."""
 
+NARROW, ENOUGH = 288, 6
+"""From this width down, so many frames are better than all of them narrower still."""
+
 OVERHEAD = 2000
 """Bytes of a frame's data besides its images, about; states and their scores are counted apart."""
 
@@ -40,11 +43,9 @@ def pack(seen: Sequence[Seen], modalities: Sequence[Modality], classes: Sequence
     largest = max(entry.truth.shape[1] for entry in seen)
     kept, width = [], largest
     for width in (largest, *(width for width in WIDTHS if width < largest)):
-        kept = [pack_frame(entry, modalities, classes, width) for entry in seen]
-        if sum(map(_size, kept)) <= limit:
+        kept = _fitting(seen, modalities, classes, width, limit)
+        if len(kept) == len(seen) or (width <= NARROW and len(kept) >= ENOUGH):
             break
-    while kept and sum(map(_size, kept)) > limit:
-        kept.pop()
     remarks = []
     before = max(entry.width for entry in seen)
     if width < before:
@@ -59,6 +60,20 @@ def pack(seen: Sequence[Seen], modalities: Sequence[Modality], classes: Sequence
         "frames": kept,
     }
     return Packed(data, " ".join(remarks))
+
+
+def _fitting(
+    seen: Sequence[Seen], modalities: Sequence[Modality], classes: Sequence[LabelClass], width: int, limit: int
+) -> list[dict[str, Any]]:
+    """The first frames that fit at a width; the work ends with the first one that does not."""
+    kept: list[dict[str, Any]] = []
+    for entry in seen:
+        frame = pack_frame(entry, modalities, classes, width)
+        limit -= _size(frame)
+        if limit < 0:
+            break
+        kept.append(frame)
+    return kept
 
 
 def pack_frame(seen: Seen, modalities: Sequence[Modality], classes: Sequence[LabelClass], width: int) -> dict[str, Any]:
