@@ -65,6 +65,11 @@ def toy_frames() -> type[ToyFrames]:
 
 
 @pytest.fixture(scope="session")
+def toy_frames_once() -> ToyFrames:
+    return ToyFrames()
+
+
+@pytest.fixture(scope="session")
 def toy_model() -> Segmenter:
     empty = segmenter_on_meta("mit_nano", width=16, num_classes=len(TOY_CLASSES), num_modalities=len(TOY_MODALITIES))
     model = random_segmenter(empty, seed=0).eval()

@@ -131,6 +131,21 @@ def test_evaluate_counts_every_subset(run, capsys):
     assert not (folder / "unfinished").exists()
 
 
+def test_report_on_runs_and_models(run, tmp_path, capsys):
+    assert main(["evaluate", str(run / "student"), "--against", str(run / "teacher")]) == 0
+    (run / "teacher" / "evaluation").mkdir(exist_ok=True)
+    assert main(["evaluate", str(run / "teacher")]) == 0
+    out = tmp_path / "r.html"
+    assert main(["report", str(run), f"--out={out}", "--frames=2"]) == 0
+    assert f"tables: {tmp_path / 'r_data'}" in capsys.readouterr().out
+    assert 'id="viewer"' in out.read_text()
+    both = ["report", str(run / "student"), str(run / "teacher"), "--no-frames", "--out", str(out)]
+    assert main(both) == 0
+    assert 'id="viewer"' not in out.read_text()
+    assert "Student against teacher" not in out.read_text()
+    assert "Teacher against student" in out.read_text()
+
+
 def test_predict_on_written_frames(run, tmp_path, capsys):
     world = tmp_path / "world"
     assert main(["data", "make-world", str(world), "--train=2", "--val=3", "--size=[32,64]"]) == 0
@@ -201,6 +216,8 @@ def bad_commands(run, tmp_path):
         "is no model folder": ["evaluate", str(tmp_path / "empty"), f"--recipe_file={run / 'student' / 'recipe.yaml'}"],
         "kind: folders": ["train", str(run.parent / "tiny.yaml"), f"--data.root={tmp_path}"],
         "cannot write to": ["evaluate", student, f"--out={broken}"],
+        "is neither a model folder": ["report", str(tmp_path / "empty"), f"--out={tmp_path / 'r.html'}"],
+        "was not evaluated yet": ["report", str(damaged), f"--out={tmp_path / 'r.html'}"],
         "no device": ["evaluate", student, "--device=warp:3"],
         "SHA-256": ["evaluate", str(damaged)],
         "sonar": ["predict", student, str(tmp_path / "data"), "--only=sonar", "--split=val"],

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser
@@ -22,6 +24,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "evaluate": commands.evaluate,
     "calibrate": commands.calibrate,
     "expect": commands.expect,
+    "report": commands.report,
     "predict": commands.predict,
     "submit": commands.submit,
     "convert": commands.convert,
@@ -87,14 +90,18 @@ def run(function: Callable[..., None], name: str, arguments: list[str]) -> None:
         ArgumentError: A flag is unknown, missing or of the wrong type.
     """
     parameters = inspect.signature(function).parameters
+    several = next((key for key, entry in parameters.items() if entry.kind is entry.VAR_POSITIONAL), None)
     arguments = _plain_flags(arguments, {key for key, entry in parameters.items() if isinstance(entry.default, bool)})
     takes_recipe = "recipe" in parameters
     usage = f"robustseg {name} RECIPE [--key value ...]" if takes_recipe else None
     text = (inspect.getdoc(function) or "").partition("\n\nArgs:")[0]
     parser = ArgumentParser(prog=f"robustseg {name}", description=text, usage=usage, exit_on_error=False)
     if not takes_recipe:
+        if several:
+            parser.add_argument(several.upper(), nargs="+", type=Path, help=_said_of(function, several))
         parser.add_function_arguments(function, as_positional=True)
-        function(**parser.instantiate(parser.parse_args(arguments)).as_dict())
+        values = parser.instantiate(parser.parse_args(arguments)).as_dict()
+        function(*(values.pop(several.upper()) if several else ()), **values)
         return
     parser.add_argument("RECIPE", type=str, help="A recipe file; every key below can be overridden.")
     own = parser.add_function_arguments(function, skip={"recipe"})
@@ -105,6 +112,13 @@ def run(function: Callable[..., None], name: str, arguments: list[str]) -> None:
     add_recipe_arguments(parser, read_recipe(path) if path else Recipe())
     values = parser.instantiate(parser.parse_args(arguments))
     function(recipe=to_recipe(values), **{key: values[key] for key in own})
+
+
+def _said_of(function: Callable[..., Any], parameter: str) -> str:
+    """What a function's docstring says of a parameter, on one line."""
+    text = inspect.getdoc(function) or ""
+    found = re.search(rf"^    \*?{parameter}: (.*?)(?=^    \S|^\S|\Z)", text, re.MULTILINE | re.DOTALL)
+    return " ".join(found[1].split()) if found else ""
 
 
 def _plain_flags(arguments: list[str], switches: set[str]) -> list[str]:

@@ -169,6 +169,47 @@ def expect(folder: Path, *, failure: str = "", together: str = "", split: str = 
     )
 
 
+def report(
+    *runs: Path,
+    out: Path = Path("report.html"),
+    split: str = "",
+    frames: int = 12,
+    no_frames: bool = False,
+    root: str = "",
+    recipe_file: Path | None = None,
+    device: str = "auto",
+) -> None:
+    """Write one HTML page on what was evaluated: verdict, subsets, classes, faults, worth, frames to play with.
+
+    It needs no network and stays below 10 MB. The tables lie beside it, in report_data/, as CSV, JSON, Markdown and
+    LaTeX.
+
+    Args:
+        runs: Model folders, or run folders with teacher/ and student/; the first one's model is what the page is about.
+        out: The file to write.
+        split: Whose evaluations to read; by default the recipe's `data.val`, or the only one that was evaluated.
+        frames: So many frames at most in which the reader can switch sensors off.
+        no_frames: Without them, when the data are not at hand.
+        root: The data folder, if it is not the recipe's.
+        recipe_file: Whose data to use; by default the recipe the model was trained with, which lies beside it.
+        device: Where to predict the frames: cpu, cuda, cuda:1; auto = a GPU if there is one.
+    """
+    from robustseg.report.page import write_report
+    from robustseg.report.page.write import data_folder
+
+    make_writable(out.parent)
+    page = write_report(
+        runs,
+        out,
+        split=split,
+        frames=0 if no_frames else frames,
+        root=root,
+        recipe_file=recipe_file,
+        device=device,
+    )
+    console.print(f"{out}: {len(page.html.encode()) / 1e6:.1f} MB\ntables: {data_folder(out)}")
+
+
 def predict(
     model: Path,
     folder: Path,

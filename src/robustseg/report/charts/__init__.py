@@ -1,0 +1,1 @@
+"""Charts as inline SVG, colored by the page's style sheet."""

@@ -1,0 +1,168 @@
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from synthetic import evaluation, faults, study
+
+from robustseg.recipe import Data, Recipe
+from robustseg.report.page.confidence import by_inputs, confidence_section
+from robustseg.report.page.facts import facts
+from robustseg.report.page.faults import fault_section, read_faults
+from robustseg.report.page.published import protocol_section, published_section
+from robustseg.report.page.scores import class_section, comparison_section, condition_section, subset_section
+from robustseg.report.page.worth import shapley_values, worth_section
+from robustseg.report.runs import Model, Runs
+from robustseg.robustness.calibration import expected_calibration_error
+
+
+@pytest.fixture
+def runs(toy_model) -> Runs:
+    models = [
+        Model(name, Path(f"runs/toy/{name}"), toy_model.card, study(name, skill=skill), Recipe())
+        for name, skill in (("teacher", 0.6), ("student", 1.0))
+    ]
+    return Runs(tuple(models), "val")
+
+
+def swapped(runs: Runs, **entries) -> Runs:
+    """The subject with other evaluations."""
+    return replace(runs, models=(*runs.models[:-1], replace(runs.subject, study=runs.subject.study | entries)))
+
+
+def test_faults_are_compared_on_the_frames_they_were_scored_on() -> None:
+    well = evaluation(confident=False)
+    broken = faults(well)
+    scored = broken.scored.clone()
+    late = broken.states.index("drift@lidar:5")
+    scored[:7, late] = False
+    broken = replace(broken, scored=scored)
+    found = {(entry.fault, entry.sensor): entry for entry in read_faults(broken, well)}
+    assert len(found) == 10
+    some = found["drift", "lidar"]
+    last = torch.arange(12) >= 7
+    assert (some.frames, found["drift", "depth"].frames) == (5, 12)
+    assert some.well == pytest.approx(well.where(last).full())
+    without_lidar = dict(zip(well.names, well.where(last).miou().tolist(), strict=True))["rgb+depth+event"]
+    assert some.gone == pytest.approx(without_lidar)
+    assert some.scores[5] == pytest.approx(broken.where(last).miou()[late].item())
+    assert list(some.scores) == [1, 2, 3, 4, 5]
+    nowhere = replace(broken, scored=torch.zeros_like(scored))
+    assert read_faults(nowhere, well) == []
+
+
+def test_a_panel_per_fault_and_advice(runs) -> None:
+    section = fault_section(runs)
+    assert section.body.count("<h4>") == 5
+    assert section.grids["faults"].rows[0][:2] == ("blackout", "rgb")
+    entries = read_faults(runs.subject.study["faults"], runs.subject.subsets)
+    worse = sum(any(score < entry.gone for score in entry.scores.values()) for entry in entries)
+    assert f"{worse} of 10 faults become worse than losing the sensor altogether" in section.lead
+    mild = runs.subject.study["faults"]
+    counts = mild.counts.clone()
+    counts[..., 1:] = 0  # all right
+    counts[..., 0] += 1
+    assert "No fault is worse" in fault_section(swapped(runs, faults=replace(mild, counts=counts))).lead
+
+
+def test_confidence_by_inputs_left(runs) -> None:
+    found = runs.subject.subsets
+    assert found.confidence is not None
+    sizes = by_inputs(found)
+    assert list(sizes) == [4, 3, 2, 1]
+    assert torch.allclose(sizes[4], found.confidence[:, -1].double().sum(dim=0))
+    pairs = [row for row, subset in enumerate(found.subsets.tolist()) if sum(subset) == 2]
+    summed = sum(found.confidence[:, row].double().sum(dim=0) for row in pairs)
+    assert torch.allclose(sizes[2], torch.as_tensor(summed))
+    section = confidence_section(runs)
+    row = section.grids["calibration"].rows[2]
+    assert row[:2] == ("2 of 4", pytest.approx(expected_calibration_error(sizes[2]).item()))
+    assert row[4] == pytest.approx(100 - 100 * (sizes[2][:, 1].sum() / sizes[2][:, 0].sum()).item())
+
+
+def test_shapley_values_add_up_and_harm_is_told(runs) -> None:
+    found = runs.subject.subsets
+    values = shapley_values(found)
+    assert list(values) == list(found.modalities)
+    section = worth_section(runs)
+    assert "each sensor adds something to every set" in section.body
+    counts = found.counts.clone()
+    counts[:, 4, :, 0] = 0  # rgb and depth together see nothing right
+    section = worth_section(swapped(runs, emm=replace(found, counts=counts)))
+    assert "depth costs <b>" in section.body
+    assert " with rgb</li>" in section.body
+    few = replace(
+        found, counts=counts[:, -1:], scored=found.scored[:, -1:], subsets=found.subsets[-1:], confidence=None
+    )
+    assert shapley_values(few) == {}
+    assert "evaluate again with --subsets all" in worth_section(swapped(runs, emm=few)).body
+
+
+def test_heat_maps_hold_the_evaluations_numbers(runs) -> None:
+    found = runs.subject.subsets
+    drawn = class_section(runs).body
+    assert f">{found.iou()[-1, 0].item():.1f}</td>" in drawn
+    assert drawn.count("<td") == 4 * 16  # classes x (subsets and their mean)
+    assert "When sensors are missing, " in class_section(runs).lead
+    fog = found.conditions()["weather"]["fog"]
+    assert f">{fog.full('skip'):.1f}</td>" in condition_section(runs).body
+    six = evaluation(modalities=tuple("abcdef"))
+    assert class_section(swapped(runs, emm=six)).body.count("<td") == 4 * (1 + 6 + 6 + 1)
+
+
+def test_too_many_subsets_are_cut_down_and_counted(runs) -> None:
+    seven = evaluation(modalities=tuple("abcdefg"), frames=3, confident=False)
+    section = subset_section(swapped(Runs(runs.models[1:], "val"), emm=seven))
+    assert section.body.count('class="row"') == 2 * (1 + 7 + 7)
+    assert "112 more sets are in the table" in section.body
+    assert len(section.grids["subsets"].rows) == 127
+    assert subset_section(runs).body.count('class="row"') == 2 * 15
+
+
+def test_models_beside_each_other(runs) -> None:
+    section = comparison_section(runs)
+    assert section.title == "Teacher against student"
+    assert "better in 15 of 15 subsets" in section.lead
+    assert section.grids["comparison"].head == ("sensors", "teacher", "student", "difference")
+    alone = comparison_section(Runs(runs.models[1:], "val"))
+    assert alone.title == "As sensors go"
+    assert not alone.grids
+
+
+def test_facts_tell_what_decides(runs) -> None:
+    told = dict(facts(replace(runs, remarks=("teacher was left out",))))
+    assert told["Split"] == "val, 12 frames, 4 classes"
+    assert told["Conventions"] == "strict"
+    assert told["Note"] == "teacher was left out"
+    data = Data(kind="deliver", root="/secret/place", conventions="strict", habits=("absent_zero",))
+    model = replace(runs.subject, recipe=replace(Recipe(), data=data))
+    told = dict(facts(replace(runs, models=(model,))))
+    assert told["Conventions"] == "strict with absent_zero"
+    assert "/secret" not in str(told)
+
+
+def test_published_rows_stand_beside_benchmarks_only(runs) -> None:
+    assert published_section(runs) is None
+    recipe = replace(Recipe(), data=Data(kind="deliver", root="x"))
+    models = tuple(replace(model, recipe=recipe) for model in runs.models)
+    section = published_section(replace(runs, models=models))
+    assert section is not None
+    assert section.body.count('<tr class="bold">') == 2 + 2 + 1
+    own = section.grids["published_subsets"].rows[0]
+    assert own[0] == "teacher"
+    assert {"published_all_sensors", "published_protocols", "field"} <= set(section.grids)
+    odd = evaluation(modalities=("rgb", "sonar"))
+    section = published_section(swapped(replace(runs, models=models), emm=odd))
+    assert section is not None
+    assert "No published row can stand beside this run" in section.body
+    assert "sonar" in section.body
+
+
+def test_protocols_of_every_model(runs) -> None:
+    section = protocol_section(runs)
+    assert list(section.grids) == ["protocols", "protocols_0"]
+    value = section.grids["protocols"].rows[0][1]
+    assert isinstance(value, float)
+    assert not math.isnan(value)
+    assert value == pytest.approx(runs.subject.subsets.mean())
