@@ -20,7 +20,7 @@ def study_tables(studies: Mapping[str, Study]) -> list[Grid]:
     for protocol, found in last.items():
         both = {name: study[protocol] for name, study in studies.items()}
         if protocol == "faults":
-            grids.append(tables.fault_table(found))
+            grids.append(tables.fault_table(found, last.get("emm")))
         elif len(both) > 1:
             grids.append(tables.comparison_table(both))
         elif protocol == "emm":

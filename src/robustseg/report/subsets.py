@@ -33,7 +33,7 @@ def without(evaluation: Evaluation, *gone: str) -> Mask:
     return tuple(sensor not in gone for sensor in evaluation.sensors)
 
 
-def losses(evaluation: Evaluation, absent: AbsentClass = "zero") -> dict[str, float]:
+def losses(evaluation: Evaluation, absent: AbsentClass | None = None) -> dict[str, float]:
     """Sensor -> points of mIoU lost when it alone fails; NaN where that was not evaluated or nothing is left."""
     scores = by_mask(evaluation, evaluation.miou(absent))
     full = evaluation.full(absent)
@@ -41,7 +41,7 @@ def losses(evaluation: Evaluation, absent: AbsentClass = "zero") -> dict[str, fl
     return {name: full - scores.get(without(evaluation, name), math.nan) for name in names}
 
 
-def by_size(evaluation: Evaluation, absent: AbsentClass = "zero") -> dict[int, list[float]]:
+def by_size(evaluation: Evaluation, absent: AbsentClass | None = None) -> dict[int, list[float]]:
     """Number of modalities left -> the scores of its subsets, those that were scored; most modalities first."""
     found: dict[int, list[float]] = {}
     for size, score in zip(evaluation.subsets.sum(dim=1).tolist(), evaluation.miou(absent).tolist(), strict=True):

@@ -27,13 +27,13 @@ class Tile:
     words: str
 
 
-def verdict(evaluation: Evaluation, worths: dict[str, float], absent: AbsentClass = "zero") -> str:
+def verdict(evaluation: Evaluation, worths: dict[str, float], absent: AbsentClass | None = None) -> str:
     """What it costs when one sensor fails, which one is worth most, and the worst that can be left.
 
     Args:
         evaluation: Of every subset.
         worths: Sensor -> Shapley value, may be empty.
-        absent: What a class that occurs nowhere counts.
+        absent: How classes that occur nowhere enter means; None = as the evaluation says.
     """
     names = devices(evaluation)
     full = evaluation.full(absent)
@@ -43,7 +43,9 @@ def verdict(evaluation: Evaluation, worths: dict[str, float], absent: AbsentClas
     return "; ".join(part for part in parts if part) + "."
 
 
-def comparison(subject: tuple[str, Evaluation], other: tuple[str, Evaluation], absent: AbsentClass = "zero") -> str:
+def comparison(
+    subject: tuple[str, Evaluation], other: tuple[str, Evaluation], absent: AbsentClass | None = None
+) -> str:
     """The subject against another model in a sentence, on the subsets that both were scored on."""
     (name, mine), (other_name, theirs) = subject, other
     gains = (mine.miou(absent) - theirs.miou(absent)).tolist()
@@ -59,7 +61,7 @@ def comparison(subject: tuple[str, Evaluation], other: tuple[str, Evaluation], a
     )
 
 
-def tiles(evaluation: Evaluation, absent: AbsentClass = "zero") -> list[Tile]:
+def tiles(evaluation: Evaluation, absent: AbsentClass | None = None) -> list[Tile]:
     """All sensors, mean of subsets, expected, worst."""
     scores = by_mask(evaluation, evaluation.miou(absent))
     known = {mask: score for mask, score in scores.items() if not math.isnan(score)}
@@ -94,6 +96,6 @@ def _most(worths: dict[str, float]) -> str:
     return f"{listed(leaders)} {'is' if len(leaders) == 1 else 'are'} worth most"
 
 
-def _worst(evaluation: Evaluation, absent: AbsentClass) -> str:
+def _worst(evaluation: Evaluation, absent: AbsentClass | None) -> str:
     worst = next(entry for entry in tiles(evaluation, absent) if entry.name == "Worst")
     return f"worst case {worst.words} at {worst.value}"

@@ -9,11 +9,12 @@ from synthetic import evaluation, faults, study
 from robustseg.recipe import Data, Recipe
 from robustseg.report.page.confidence import by_inputs, confidence_section
 from robustseg.report.page.facts import facts
-from robustseg.report.page.faults import fault_section, read_faults
+from robustseg.report.page.faults import fault_section
 from robustseg.report.page.published import protocol_section, published_section
 from robustseg.report.page.scores import class_section, comparison_section, condition_section, subset_section
 from robustseg.report.page.worth import shapley_values, worth_section
 from robustseg.report.runs import Model, Runs
+from robustseg.report.tables.faults import read_faults
 from robustseg.robustness.calibration import expected_calibration_error
 
 

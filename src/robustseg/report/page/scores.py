@@ -33,8 +33,9 @@ MOST_COLUMNS = 16
 """Of a heat map; more subsets than that are cut down to singles, leave-one-out and all."""
 
 
-def subset_section(runs: Runs, absent: AbsentClass = "zero") -> Section:
+def subset_section(runs: Runs, absent: AbsentClass | None = None) -> Section:
     """Every subset as an upset plot."""
+    absent = absent or runs.subject.subsets.absent
     rows = telling_rows(runs.subject.subsets, MOST_ROWS)
     found = {name: narrowed(entry, rows) for name, entry in runs.evaluations.items()}
     grids = {"subsets": subset_table(runs.subject.subsets)}
@@ -54,8 +55,9 @@ def subset_section(runs: Runs, absent: AbsentClass = "zero") -> Section:
     return Section("subsets", "Every set of sensors", lead, body, grids)
 
 
-def comparison_section(runs: Runs, absent: AbsentClass = "zero") -> Section:
+def comparison_section(runs: Runs, absent: AbsentClass | None = None) -> Section:
     """How the models lose as sensors go, and all their numbers side by side."""
+    absent = absent or runs.subject.subsets.absent
     found = runs.evaluations
     several = len(found) > 1
     title = " against ".join(found) if several else "As sensors go"
@@ -124,13 +126,13 @@ def condition_section(runs: Runs, absent: AbsentClass = "skip") -> Section:
     return Section("conditions", "Conditions", lead, body, {"conditions": condition_table(found, absent)})
 
 
-def _sentences(runs: Runs, absent: AbsentClass) -> str:
+def _sentences(runs: Runs, absent: AbsentClass | None) -> str:
     subject = (runs.subject.name, runs.subject.subsets)
     others = runs.models[:-1]
     return " ".join(comparison(subject, (other.name, other.subsets), absent) for other in others)
 
 
-def _degradation(name: str, evaluation: Evaluation, place: int, models: int, absent: AbsentClass) -> Series:
+def _degradation(name: str, evaluation: Evaluation, place: int, models: int, absent: AbsentClass | None) -> Series:
     sizes = by_size(evaluation, absent)
     kind = "own" if place == models - 1 else "other" if models == 2 else ""
     return Series(

@@ -1,5 +1,6 @@
 """Tables of evaluations: first as plain grids of text and numbers, then for terminals, Markdown, LaTeX, CSV, JSON."""
 
+from robustseg.report.tables.faults import fault_table
 from robustseg.report.tables.grid import Cell, Grid
 from robustseg.report.tables.published import (
     field_table,
@@ -14,7 +15,7 @@ from robustseg.report.tables.scores import (
     sensor_table,
     subset_table,
 )
-from robustseg.report.tables.states import fault_table, state_table
+from robustseg.report.tables.states import state_table
 from robustseg.report.tables.summaries import expectation_table, protocol_table
 from robustseg.report.tables.worth import (
     gain_table,
