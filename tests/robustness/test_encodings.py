@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from robustseg.data.sample import Sample
-from robustseg.failures import add_noise, all_subsets, apply_fault, drop_elements, drop_pixels, generator_for
+from robustseg.failures import FAULTS, add_noise, all_subsets, apply_fault, drop_elements, drop_pixels, generator_for
 from robustseg.metrics import count
 from robustseg.modalities import normalise
 from robustseg.recipe import Scoring
@@ -106,12 +106,10 @@ def test_faults_act_on_one_sensor_before_normalisation(keen_model, toy_frames) -
     def make(sample: Sample, clean: Tensor, case):
         (place,) = [place for place, need in enumerate(case.needs) if need]
         variant, modality = case.variants[place], frames.modalities[place]
-        if variant.what == "late_frame" or not sample.present[place]:
+        if FAULTS[variant.what].temporal or not sample.present[place]:
             return None  # no recording is known
-        image = sample.images[place]
-        if variant.what != "frozen_frame":
-            generator = generator_for(0, sample.name, modality.device, variant.what)
-            image = apply_fault(variant.what, image, modality, int(variant.amount), generator)
+        generator = generator_for(0, sample.name, modality.device, variant.what)
+        image = apply_fault(variant.what, sample.images[place], modality, int(variant.amount), generator)
         images = clean.clone()
         images[place] = normalise(image[None], [modality])[0]
         return images, sample.present
@@ -181,7 +179,8 @@ def test_each_image_is_encoded_once(keen_model, toy_frames, monkeypatch) -> None
     evaluate(keen_model, frames, protocol="rmm_0.5", batch_size=4)
     assert len(seen) == 2 * present
     seen.clear()
-    faults = [case for case in protocol_cases("faults", frames.modalities) if not case.state.startswith("late")]
+    cases = protocol_cases("faults", frames.modalities)
+    faults = [case for case in cases if not case.state.startswith(("late", "frozen"))]
     evaluate(keen_model, frames, protocol="faults", batch_size=4)
     alone = sum(int(frames[f].present[case.needs.index(True)]) for f in range(6) for case in faults)
     assert len(seen) == present + alone  # a fault encodes the one modality that it hits

@@ -29,7 +29,7 @@ class History:
     """Earlier frames of the same recordings.
 
     Args:
-        frames: Those of one recording in order of time.
+        frames: Those of one recording in order of time; one of no known recording has no history.
     """
 
     def __init__(self, frames: Frames) -> None:
@@ -39,11 +39,14 @@ class History:
             own = recordings.setdefault(sequence or f"frame {index}", [])
             self.position.append(len(own))
             own.append(index)
+        self._known = [bool(sequence) for sequence in frames.sequences]
         self._index = [recordings[sequence or f"frame {i}"] for i, sequence in enumerate(frames.sequences)]
         self._read = lru_cache(maxsize=REMEMBERED)(lambda index: frames[index])
 
     def shown(self, index: int, variant: Variant) -> int | None:
-        """The frame that a temporal fault shows instead of `index`; None = the recording does not reach back so far."""
+        """The frame that a temporal fault shows instead of `index`; None = unknown, or before the recording began."""
+        if not self._known[index]:
+            return None
         position = stale(variant.what, int(variant.amount), self.position[index])
         return None if position < 0 else self._index[index][position]
 

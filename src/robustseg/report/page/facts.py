@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from robustseg.recipe import Data
+from robustseg.recipe import BENCHMARKS, Data
 from robustseg.report.runs import Model, Runs
 from robustseg.report.tables import Grid
 
@@ -24,8 +24,9 @@ def facts(runs: Runs) -> list[tuple[str, str]]:
         ("Data", _data(model.recipe.data) if model.recipe else "unknown: no recipe beside the model"),
         ("Split", f"{runs.split}, {len(found.frames)} frames, {len(found.classes)} classes"),
         ("Protocols", ", ".join(model.study)),
-        ("Conventions", _conventions(model.recipe.data) if model.recipe else "unknown"),
     ]
+    if model.recipe and model.recipe.data.kind in BENCHMARKS:
+        entries.append(("Conventions", _conventions(model.recipe.data)))
     return entries + [("Note", note) for note in _notes(runs)]
 
 

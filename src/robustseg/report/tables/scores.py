@@ -13,7 +13,7 @@ from torch import Tensor
 
 from robustseg.metrics import AbsentClass
 from robustseg.report.tables.grid import Cell, Grid
-from robustseg.report.tables.words import POLICY, caption_of, sentences, shared_policy, title_of
+from robustseg.report.tables.words import POLICY, caption_of, protocol_words, sentences, shared_policy, title_of
 from robustseg.robustness.evaluation import Evaluation
 from robustseg.robustness.protocols import emm_expected
 from robustseg.robustness.sensor_view import sensor_view
@@ -125,12 +125,14 @@ def comparison_table(evaluations: Mapping[str, Evaluation], absent: AbsentClass 
         ("worst subset", *(entry.worst(absent)[1] for entry in found)),
     )
     pair = len(found) == 2
+    states = any(first.states)  # not subsets, of which there would be a mean
+    what = "" if first.protocol == "emm" else f", {protocol_words(first)}"
     notes = [f"{name}: {entry.note}." for name, entry in evaluations.items() if entry.note]
     return Grid(
-        title=f"mIoU on {first.split or 'the data'}, {len(first.frames)} frames",
-        head=("sensors", *evaluations, *(("difference",) if pair else ())),
+        title=f"mIoU on {first.split or 'the data'}, {len(first.frames)} frames{what}",
+        head=("state" if states else "sensors", *evaluations, *(("difference",) if pair else ())),
         rows=tuple(_with_difference((name, *row), pair) for name, row in zip(first.names, scores, strict=True)),
-        summary=tuple(_with_difference(row, pair) for row in summary),
+        summary=() if states else tuple(_with_difference(row, pair) for row in summary),
         signed=frozenset({3}) if pair else frozenset(),
         caption=" ".join([sentences(POLICY[absent]), *notes]),
     )

@@ -7,29 +7,16 @@ from collections.abc import Mapping
 
 from robustseg.metrics import AbsentClass
 from robustseg.report.tables.grid import Cell, Grid
-from robustseg.report.tables.words import POLICY, caption_of, shared_policy, title_of
+from robustseg.report.tables.words import POLICY, PROTOCOL_WORDS, caption_of, protocol_words, shared_policy, title_of
 from robustseg.robustness.evaluation import Evaluation
 from robustseg.robustness.expectation import BAD_LUCK, Failures, expect
 from robustseg.robustness.nothing import nothing_class, nothing_words
 from robustseg.robustness.protocols import (
     EMM_RATES,
     NM_LEVELS,
-    RMM_SHARES,
     nm_scores,
-    rmm_protocol,
     subset_means,
 )
-
-PROTOCOLS = {
-    "emm": "EMM: {absence}",
-    "emm_zero": "EMM: filled with zeros",
-    **{rmm_protocol(share): f"RMM: {share:.0%} of elements zero" for share in RMM_SHARES},
-    **{rmm_protocol(share, pixels=True): f"RMM: {share:.0%} of pixels zero" for share in RMM_SHARES},
-    "nm": "NM: noise on all",
-}
-"""Protocol -> what tables call it, in their order."""
-
-ABSENCE = {"remove": "removed", "zero": "filled with zeros"}
 
 SUMMARY_COLUMNS = {
     "average": "Avg",
@@ -51,12 +38,12 @@ def protocol_table(study: Mapping[str, Evaluation], absent: AbsentClass | None =
     """
     absent = absent or shared_policy(study.values())
     rows = []
-    for protocol, title in PROTOCOLS.items():
+    for protocol in PROTOCOL_WORDS:
         if protocol not in study:
             continue
         entry = study[protocol]
         values = summary_values(entry, absent)
-        name = title.format(absence=ABSENCE.get(entry.absence, entry.absence))
+        name = protocol_words(entry)
         rows.append((name, *(values.get(key) for key in SUMMARY_COLUMNS)))
     kept = [
         0,

@@ -6,8 +6,27 @@ from collections.abc import Iterable
 
 from robustseg.metrics import AbsentClass
 from robustseg.robustness.evaluation import Evaluation
+from robustseg.robustness.protocols import RMM_SHARES, rmm_protocol
 
 POLICY = {"zero": "classes that occur nowhere count as 0", "skip": "classes that occur nowhere are left out"}
+
+
+PROTOCOL_WORDS = {
+    "emm": "EMM: {absence}",
+    "emm_zero": "EMM: filled with zeros",
+    **{rmm_protocol(share): f"RMM: {share:.0%} of elements zero" for share in RMM_SHARES},
+    **{rmm_protocol(share, pixels=True): f"RMM: {share:.0%} of pixels zero" for share in RMM_SHARES},
+    "nm": "NM: noise on all",
+}
+"""Protocol -> what tables call it, in their order."""
+
+ABSENCE = {"remove": "removed", "zero": "filled with zeros"}
+
+
+def protocol_words(evaluation: Evaluation) -> str:
+    """What tables call an evaluation's protocol."""
+    words = PROTOCOL_WORDS.get(evaluation.protocol, evaluation.protocol)
+    return words.format(absence=ABSENCE.get(evaluation.absence, evaluation.absence))
 
 
 def shared_policy(evaluations: Iterable[Evaluation]) -> AbsentClass:
