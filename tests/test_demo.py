@@ -24,4 +24,5 @@ def test_demo_leaves_everything_and_fails_loudly_when_the_student_is_no_better(t
     assert (tmp_path / "table.md").read_text().count("|") > 60
     assert (tmp_path / "picture.png").stat().st_size > 50_000
     assert (tmp_path / "run" / "student" / "model.safetensors").is_file()
-    assert (tmp_path / "evaluation_student" / "evaluation.json").is_file()
+    assert (tmp_path / "run" / "student" / "evaluation" / "val" / "evaluation.json").is_file()
+    assert "switch" in (tmp_path / "report.html").read_text()

@@ -13,6 +13,7 @@ from robustseg.data.sample import Frames
 from robustseg.files import write_text
 from robustseg.frames import open_frames
 from robustseg.recipe import Data, Machine, Model, Recipe, Schedule, Transforms, World
+from robustseg.report.page import write_report
 from robustseg.report.pictures import one_per_value, predict_subsets, subset_picture, telling_subsets
 from robustseg.report.tables import comparison_table, markdown, terminal
 from robustseg.robustness import Evaluation, save
@@ -39,7 +40,7 @@ def demo_recipe(out: Path, *, train_frames: int, epochs: int) -> Recipe:
 
 
 def run_demo(out: Path, *, train_frames: int, epochs: int, restart: bool, console: Console) -> None:
-    """Renders the world, trains teacher and student, scores both on every subset of sensors, leaves table and picture.
+    """Renders the world, trains teacher and student, scores both on every subset of sensors, leaves table and report.
 
     Raises:
         ValueError: The student's mean over the subsets is not at least 5 points above the teacher's, though the
@@ -52,10 +53,11 @@ def run_demo(out: Path, *, train_frames: int, epochs: int, restart: bool, consol
     folders = {"teacher": student_folder.parent / "teacher", "student": student_folder}
     results = {name: evaluate_folder(recipe_task(folder))["emm"] for name, folder in folders.items()}
     for name, result in results.items():
-        save(result, out / f"evaluation_{name}")
+        save(result, folders[name] / "evaluation" / "val")
     grid = comparison_table(results)
     write_text(out / "table.md", markdown(grid))
     _picture(out / "picture.png", folders, results, val)
+    write_report([student_folder.parent], out / "report.html")
     console.print(terminal(grid))
     _tell(console, out, student_folder, time.monotonic() - began)
     gain = results["student"].mean() - results["teacher"].mean()
@@ -86,6 +88,7 @@ def _picture(path: Path, folders: dict[str, Path], results: dict[str, Evaluation
 
 def _tell(console: Console, out: Path, student: Path, seconds: float) -> None:
     commands = {
+        f"robustseg evaluate {student} --protocols all": "noise and faults, too; then robustseg report",
         f"robustseg data make-world {out / 'files'}": "the world as plain files, to look at",
         f"robustseg predict {student} {out / 'files'} --split val --without rgb": "segment them without a camera",
         "robustseg train recipes/world.yaml": "the longer training",
@@ -95,6 +98,7 @@ def _tell(console: Console, out: Path, student: Path, seconds: float) -> None:
         f"done in {seconds / 60:.1f} minutes\n"
         f"  table    {out / 'table.md'}\n"
         f"  picture  {out / 'picture.png'}\n"
+        f"  report   {out / 'report.html'}: open it in a browser and switch sensors off\n"
         f"  model    {student}\n"
         "next:\n" + "\n".join(f"  {command:<{width}}  {aim}" for command, aim in commands.items())
     )
