@@ -8,10 +8,11 @@ from filelock import FileLock
 from robustseg.build import build_model
 from robustseg.data.world import WorldFrames
 from robustseg.frames import open_frames
-from robustseg.models.card import ModelCard, read_card
+from robustseg.models.card import ModelCard, read_card, write_card
 from robustseg.models.weights import save_model
 from robustseg.recipe import Data, Model, Recipe, World
 from robustseg.recipe_file import write_recipe
+from robustseg.robustness.tally import Tally
 from robustseg.scoring import (
     SUMMARY_FILE,
     Task,
@@ -104,3 +105,47 @@ def test_one_evaluation_at_a_time(model_folder, tmp_path) -> None:
     (tmp_path / "out").mkdir()
     with FileLock(tmp_path / "out" / ".lock"), pytest.raises(ValueError, match="another evaluation is at work"):
         evaluate_folder(task(model_folder), out=tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("change", "card"),
+    [({"size": (64, 128)}, {}), ({"world": World(train_frames=2, val_frames=6, seed=1)}, {}), ({}, {"mean": 90.0})],
+)
+def test_what_is_shown_otherwise_starts_over(model_folder, tmp_path, monkeypatch, change: dict, card: dict) -> None:
+    """Counts of two sizes, two worlds or two normalisations are not of one evaluation."""
+    with monkeypatch.context() as stopping:
+        stopping.setattr("robustseg.robustness.tally.Tally.done", stop_after(3))
+        with pytest.raises(KeyboardInterrupt):
+            evaluate_folder(replace(task(model_folder), batch_size=1), out=tmp_path / "out")
+    other = replace(task(model_folder), data=replace(task(model_folder).data, **change))
+    if card:
+        known = read_card(model_folder)
+        shifted = tuple(replace(entry, mean=(card["mean"],) * 3, std=(1.0,) * 3) for entry in known.modalities)
+        write_card(model_folder, replace(known, modalities=shifted))
+    expected = evaluate_folder(other)
+    found = evaluate_folder(other, out=tmp_path / "out")
+    assert found["emm"].counts.equal(expected["emm"].counts)
+
+
+def test_temperatures_and_place_change_no_counts(model_folder, tmp_path, monkeypatch) -> None:
+    with monkeypatch.context() as stopping:
+        stopping.setattr("robustseg.robustness.tally.Tally.done", stop_after(3))
+        with pytest.raises(KeyboardInterrupt):
+            evaluate_folder(replace(task(model_folder), batch_size=1), out=tmp_path / "out")
+    write_card(model_folder, replace(read_card(model_folder), temperatures=(2.0,) * 4))
+    read = []
+    get = WorldFrames.__getitem__
+    monkeypatch.setattr(WorldFrames, "__getitem__", lambda self, index: (read.append(index), get(self, index))[1])
+    evaluate_folder(task(model_folder.rename(tmp_path / "moved")), out=tmp_path / "out")
+    assert read == [3, 4, 5]
+
+
+def stop_after(frames: int):
+    """`Tally.done`, which is interrupted once it has noted so many frames."""
+
+    def done(self, index: int, name: str, tags: dict[str, str], done=Tally.done) -> None:
+        done(self, index, name, tags)
+        if len(self.frames) == frames:
+            raise KeyboardInterrupt
+
+    return done

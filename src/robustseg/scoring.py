@@ -17,14 +17,14 @@ from filelock import FileLock, Timeout
 from torch.multiprocessing.spawn import ProcessException, spawn
 
 from robustseg.build import load
-from robustseg.data.benchmarks.conventions import habit_note, habits, headline_policy, true_split
+from robustseg.data.benchmarks.conventions import habit_note, headline_policy, true_split
 from robustseg.data.sample import Frames
 from robustseg.frames import fingerprint, open_frames
 from robustseg.metrics import AbsentClass
 from robustseg.models.card import read_card
 from robustseg.models.segmenter import Segmenter
 from robustseg.progress import progress_bar
-from robustseg.recipe import Data, Recipe, Scoring
+from robustseg.recipe import Data, Recipe, Scoring, Transforms
 from robustseg.recipe_file import RECIPE_FILE, read_recipe
 from robustseg.robustness import Evaluation
 from robustseg.robustness.cases import Which
@@ -178,13 +178,17 @@ def _named(found: dict[str, Evaluation], task: Task) -> dict[str, Evaluation]:
 
 
 def _identity(task: Task, model: Segmenter) -> dict[str, object]:
-    """All that the counts depend on."""
-    plain = asdict(replace(task, model=Path(), data=Data(), device="", batch_size=1))
-    known = {key: plain[key] for key in ("split", "protocols", "subsets", "scoring", "seed")}
-    data = fingerprint(task.data, task.split)
-    muses = asdict(replace(task.data.muses, cache=""))
-    reading = {"size": task.data.resize, "habits": sorted(habits(task.data)), "muses": muses}
-    return {**known, "model": model.card.sha256, "data": data, **reading, "version": __version__}
+    """All that the counts depend on; where things lie, and how training changed its frames, is none of it."""
+    known = {key: getattr(task, key) for key in ("split", "protocols", "subsets", "seed")}
+    reading = replace(task.data, root="", muses=replace(task.data.muses, cache=""), transforms=Transforms())
+    return {
+        **known,
+        "scoring": asdict(task.scoring),
+        "frames": fingerprint(task.data, task.split),
+        "data": asdict(reading),
+        "model": asdict(replace(model.card, temperatures=(), calibrated_on="")),
+        "version": __version__,
+    }
 
 
 def _share(task: Task, folder: Path, shape: Shape, processes: int, report: Progress) -> None:
