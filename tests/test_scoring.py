@@ -3,8 +3,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
+from robustseg import scoring
 from robustseg.build import build_model
 from robustseg.data.world import WorldFrames
 from robustseg.frames import open_frames
@@ -12,11 +13,11 @@ from robustseg.models.card import ModelCard, read_card, write_card
 from robustseg.models.weights import save_model
 from robustseg.recipe import Data, Model, Recipe, World
 from robustseg.recipe_file import write_recipe
+from robustseg.robustness import load_study
 from robustseg.robustness.tally import Tally
 from robustseg.scoring import (
     SUMMARY_FILE,
     Task,
-    discard_unfinished,
     evaluate_folder,
     evaluation_frames,
     recipe_task,
@@ -78,8 +79,8 @@ def test_a_stopped_evaluation_goes_on(model_folder, tmp_path, monkeypatch) -> No
         assert found[protocol].counts.equal(evaluation.counts)
         assert found[protocol].frames == evaluation.frames
         assert found[protocol].tags == evaluation.tags
-    discard_unfinished(tmp_path / "out")
     assert not (tmp_path / "out" / "unfinished").exists()
+    assert load_study(tmp_path / "out")["nm"].counts.equal(whole["nm"].counts)
 
 
 def test_another_model_starts_over(model_folder, tmp_path) -> None:
@@ -99,6 +100,40 @@ def test_processes_add_up_to_one(model_folder, tmp_path) -> None:
     confidence = shared["emm"].confidence
     assert confidence is not None
     assert confidence.allclose(alone["emm"].confidence, rtol=1e-4)
+
+
+def test_nobody_goes_on_counting_after_an_interrupt(model_folder, tmp_path, monkeypatch) -> None:
+    started = []
+
+    def spawned(*args, spawn=scoring.spawn, **kwargs):
+        started.append(spawn(*args, **kwargs))
+        return started[-1]
+
+    def interrupt(_folder: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(scoring, "spawn", spawned)
+    monkeypatch.setattr(scoring, "finished", interrupt)  # of the process that watches
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_folder(task(model_folder), out=tmp_path / "out", processes=2)
+    assert not any(process.is_alive() for process in started[0].processes)
+
+
+def test_results_are_saved_before_another_evaluation_may_begin(model_folder, tmp_path, monkeypatch) -> None:
+    def saving(study, folder: Path, save=scoring.save_study) -> None:
+        with pytest.raises(Timeout), FileLock(folder / ".lock", blocking=False):
+            pass
+        save(study, folder)
+
+    monkeypatch.setattr(scoring, "save_study", saving)
+    evaluate_folder(task(model_folder), out=tmp_path / "out")
+    assert sorted(load_study(tmp_path / "out")) == ["emm", "nm"]
+
+
+@pytest.mark.parametrize("processes", [0, -1, 2])
+def test_a_number_of_processes_that_cannot_be(model_folder, processes: int) -> None:
+    with pytest.raises(ValueError, match=f"processes must be 1 or more.*got {processes}"):
+        evaluate_folder(task(model_folder), processes=processes)
 
 
 def test_one_evaluation_at_a_time(model_folder, tmp_path) -> None:

@@ -10,7 +10,9 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import cast
 
 import torch
 from filelock import FileLock, Timeout
@@ -26,7 +28,7 @@ from robustseg.models.segmenter import Segmenter
 from robustseg.progress import progress_bar
 from robustseg.recipe import Data, Recipe, Scoring, Transforms
 from robustseg.recipe_file import RECIPE_FILE, read_recipe
-from robustseg.robustness import Evaluation
+from robustseg.robustness import Evaluation, save_study
 from robustseg.robustness.cases import Which
 from robustseg.robustness.evaluate import Plan, Progress, check_frames, count_frames, evaluations, make_plan
 from robustseg.robustness.tally import Shape, finished, in_folder, in_memory, prepare
@@ -137,13 +139,16 @@ def evaluate_folder(task: Task, *, out: Path | None = None, processes: int = 1) 
 
     Args:
         task: What to score, and how.
-        out: A folder where the counts are kept while it runs: the same task then goes on where it was stopped. None =
-            in memory.
+        out: A folder for the results, see `save_study`. The counts are kept there until they are saved: the same task
+            then goes on where it was stopped. None = in memory, and nothing is saved.
         processes: How many share the frames; with GPUs each takes one. More than one need `out`.
 
     Raises:
         ValueError: Data and model do not belong together; another evaluation is at work in `out`; a process stopped.
+        OSError: The disk has no room for the counts or the results.
     """
+    if processes < 1 or (processes > 1 and out is None):
+        raise ValueError(f"processes must be 1 or more, and more than 1 need a folder for results, got {processes}")
     model, frames, plan = task.open(task.device)
     if out is None:
         tally = in_memory(plan.shape(frames))
@@ -152,7 +157,7 @@ def evaluate_folder(task: Task, *, out: Path | None = None, processes: int = 1) 
         return _named(evaluations(model, frames, plan, tally, split=task.split), task)
     folder = out / UNFINISHED
     shape = plan.shape(frames)
-    with _only_one(out):
+    with _only_one(out):  # to the very end: what is saved and deleted must be of this evaluation
         done = prepare(folder, _identity(task, model), shape)
         with progress_bar(f"evaluating {task.model}" + (f", {done} frames done before" if done else "")) as report:
             if processes == 1:
@@ -160,12 +165,10 @@ def evaluate_folder(task: Task, *, out: Path | None = None, processes: int = 1) 
                 count_frames(model, frames, plan, tally, progress=report)
             else:
                 _share(task, folder, shape, processes, report)
-        return _named(evaluations(model, frames, plan, in_folder(folder, shape), split=task.split), task)
-
-
-def discard_unfinished(out: Path) -> None:
-    """Deletes the counts that `evaluate_folder` has kept in `out`, once the evaluations are saved."""
-    shutil.rmtree(out / UNFINISHED, ignore_errors=True)
+        study = _named(evaluations(model, frames, plan, in_folder(folder, shape), split=task.split), task)
+        save_study(study, out)
+        shutil.rmtree(folder, ignore_errors=True)
+    return study
 
 
 def _named(found: dict[str, Evaluation], task: Task) -> dict[str, Evaluation]:
@@ -201,6 +204,10 @@ def _share(task: Task, folder: Path, shape: Shape, processes: int, report: Progr
     except ProcessException as error:
         lines = str(error).strip().splitlines()
         raise ValueError(f"an evaluating process stopped: {lines[-1]}") from error
+    finally:  # none may go on counting where the next evaluation does
+        for process in cast(list[BaseProcess], context.processes):
+            process.terminate()
+            process.join()
     report(shape.frames, shape.frames)
 
 
