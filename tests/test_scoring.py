@@ -83,6 +83,28 @@ def test_a_stopped_evaluation_goes_on(model_folder, tmp_path, monkeypatch) -> No
     assert load_study(tmp_path / "out")["nm"].counts.equal(whole["nm"].counts)
 
 
+def test_a_shorter_evaluation_in_between_costs_a_long_one_nothing(model_folder, tmp_path, monkeypatch) -> None:
+    with monkeypatch.context() as stopping:
+        stopping.setattr("robustseg.robustness.tally.Tally.done", stop_after(3))
+        with pytest.raises(KeyboardInterrupt):
+            evaluate_folder(replace(task(model_folder), batch_size=1), out=tmp_path / "out")
+    evaluate_folder(replace(task(model_folder), protocols=("nm",)), out=tmp_path / "out")
+    read = read_frames(monkeypatch)
+    evaluate_folder(task(model_folder), out=tmp_path / "out")
+    assert read == [3, 4, 5]
+    assert not (tmp_path / "out" / "unfinished").exists()
+
+
+def test_counts_of_weights_that_are_no_more_are_deleted(model_folder, tmp_path, monkeypatch) -> None:
+    with monkeypatch.context() as stopping:
+        stopping.setattr("robustseg.robustness.tally.Tally.done", stop_after(3))
+        with pytest.raises(KeyboardInterrupt):
+            evaluate_folder(replace(task(model_folder), batch_size=1), out=tmp_path / "out")
+    save_model(model_folder, build_model(Model(width=16), 10, 4, seed=1), read_card(model_folder))
+    evaluate_folder(replace(task(model_folder), protocols=("nm",)), out=tmp_path / "out")
+    assert not (tmp_path / "out" / "unfinished").exists()
+
+
 def test_another_model_starts_over(model_folder, tmp_path) -> None:
     first = evaluate_folder(task(model_folder), out=tmp_path / "out")
     other = build_model(Model(width=16), 10, 4, seed=1)
@@ -168,11 +190,17 @@ def test_temperatures_and_place_change_no_counts(model_folder, tmp_path, monkeyp
         with pytest.raises(KeyboardInterrupt):
             evaluate_folder(replace(task(model_folder), batch_size=1), out=tmp_path / "out")
     write_card(model_folder, replace(read_card(model_folder), temperatures=(2.0,) * 4))
+    read = read_frames(monkeypatch)
+    evaluate_folder(task(model_folder.rename(tmp_path / "moved")), out=tmp_path / "out")
+    assert read == [3, 4, 5]
+
+
+def read_frames(monkeypatch) -> list[int]:
+    """The indices of the frames that are read from now on."""
     read = []
     get = WorldFrames.__getitem__
     monkeypatch.setattr(WorldFrames, "__getitem__", lambda self, index: (read.append(index), get(self, index))[1])
-    evaluate_folder(task(model_folder.rename(tmp_path / "moved")), out=tmp_path / "out")
-    assert read == [3, 4, 5]
+    return read
 
 
 def stop_after(frames: int):

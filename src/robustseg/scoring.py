@@ -5,6 +5,7 @@ A long evaluation keeps its counts in files, so that it goes on where it was sto
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Sequence
@@ -36,7 +37,7 @@ from robustseg.version import __version__
 
 SUMMARY_FILE = "training.json"
 UNFINISHED = "unfinished"
-"""The folder, in that of the results, of an evaluation that is not done."""
+"""The folder, in that of the results, of evaluations that are not done, each in a folder of its own."""
 
 
 @dataclass(frozen=True)
@@ -155,10 +156,10 @@ def evaluate_folder(task: Task, *, out: Path | None = None, processes: int = 1) 
         with progress_bar(f"evaluating {task.model}") as report:
             count_frames(model, frames, plan, tally, progress=report)
         return _named(evaluations(model, frames, plan, tally, split=task.split), task)
-    folder = out / UNFINISHED
-    shape = plan.shape(frames)
+    shape, identity = plan.shape(frames), _identity(task, model)
     with _only_one(out):  # to the very end: what is saved and deleted must be of this evaluation
-        done = prepare(folder, _identity(task, model), shape)
+        folder = _counting_folder(out, identity, model.card.sha256)
+        done = prepare(folder, identity, shape)
         with progress_bar(f"evaluating {task.model}" + (f", {done} frames done before" if done else "")) as report:
             if processes == 1:
                 tally = in_folder(folder, shape)
@@ -168,6 +169,8 @@ def evaluate_folder(task: Task, *, out: Path | None = None, processes: int = 1) 
         study = _named(evaluations(model, frames, plan, in_folder(folder, shape), split=task.split), task)
         save_study(study, out)
         shutil.rmtree(folder, ignore_errors=True)
+        if not any((out / UNFINISHED).iterdir()):
+            (out / UNFINISHED).rmdir()
     return study
 
 
@@ -192,6 +195,18 @@ def _identity(task: Task, model: Segmenter) -> dict[str, object]:
         "model": asdict(replace(model.card, temperatures=(), calibrated_on="")),
         "version": __version__,
     }
+
+
+def _counting_folder(out: Path, identity: dict[str, object], weights: str) -> Path:
+    """Where a plan's counts are kept: a shorter evaluation in between costs a long one that was stopped nothing.
+
+    Counts of other weights, which are no longer there, are deleted.
+    """
+    name = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
+    for other in (out / UNFINISHED).glob("*"):
+        if not other.name.startswith(weights[:12]):
+            shutil.rmtree(other, ignore_errors=True)
+    return out / UNFINISHED / f"{weights[:12]}-{name}"
 
 
 def _share(task: Task, folder: Path, shape: Shape, processes: int, report: Progress) -> None:
