@@ -203,6 +203,7 @@ def evaluations(
             split=split,
             protocol=protocol,
             absence=model.card.absence,
+            weights=model.card.sha256,
             majority=max(range(len(frequency)), key=frequency.__getitem__)
             if (frequency := model.card.frequency)
             else -1,
