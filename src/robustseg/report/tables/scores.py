@@ -44,18 +44,6 @@ def subset_table(evaluation: Evaluation) -> Grid:
     )
 
 
-def state_table(evaluation: Evaluation) -> Grid:
-    """Each row's mIoU under both policies for absent classes."""
-    frames = evaluation.scored.sum(dim=0).tolist()
-    columns = [evaluation.names, evaluation.miou("zero").tolist(), evaluation.miou("skip").tolist(), frames]
-    return Grid(
-        title=f"{title_of(evaluation)}: {evaluation.protocol}",
-        head=("state", "mIoU", "mIoU present", "frames"),
-        rows=tuple(row for row in zip(*columns, strict=True) if row[-1]),
-        caption=caption_of(evaluation, f"mIoU: {POLICY['zero']}; mIoU present: they are left out"),
-    )
-
-
 def sensor_table(evaluation: Evaluation) -> Grid:
     """The subset table over sensors: modalities of one device come and go together.
 
