@@ -94,7 +94,9 @@ def condition_table(evaluation: Evaluation, absent: AbsentClass = "skip") -> Gri
 
 
 def comparison_table(evaluations: Mapping[str, Evaluation], absent: AbsentClass | None = None) -> Grid:
-    """Several evaluations of the same subsets side by side; with two, the second's difference to the first.
+    """Several evaluations of the same rows side by side; with two, the second's difference to the first.
+
+    Subsets are summed up below; levels of noise are not, for nobody publishes their mean.
 
     Raises:
         ValueError: They are of different subsets, classes or frames.
@@ -112,13 +114,14 @@ def comparison_table(evaluations: Mapping[str, Evaluation], absent: AbsentClass 
         ),
         ("worst subset", *(entry.worst(absent)[1] for entry in found)),
     )
+    states = any(first.states)
     pair = len(found) == 2
     notes = [f"{name}: {entry.note}." for name, entry in evaluations.items() if entry.note]
     return Grid(
         title=f"mIoU on {first.split or 'the data'}, {len(first.frames)} frames",
-        head=("sensors", *evaluations, *(("difference",) if pair else ())),
+        head=("state" if states else "sensors", *evaluations, *(("difference",) if pair else ())),
         rows=tuple(_with_difference((name, *row), pair) for name, row in zip(first.names, scores, strict=True)),
-        summary=tuple(_with_difference(row, pair) for row in summary),
+        summary=() if states else tuple(_with_difference(row, pair) for row in summary),
         signed=frozenset({3}) if pair else frozenset(),
         caption=" ".join([sentences(POLICY[absent]), *notes]),
     )
