@@ -11,7 +11,7 @@ from robustseg.data.world import WorldFrames
 from robustseg.frames import open_frames
 from robustseg.models.card import ModelCard, read_card, write_card
 from robustseg.models.weights import save_model
-from robustseg.recipe import Data, Model, Recipe, World
+from robustseg.recipe import Data, Model, Recipe, Scoring, World
 from robustseg.recipe_file import write_recipe
 from robustseg.robustness import load_study
 from robustseg.robustness.tally import Tally
@@ -111,6 +111,13 @@ def test_another_model_starts_over(model_folder, tmp_path) -> None:
     save_model(model_folder, other, read_card(model_folder))
     second = evaluate_folder(task(model_folder), out=tmp_path / "out")
     assert not second["emm"].counts.equal(first["emm"].counts)
+
+
+def test_several_views_are_told(model_folder) -> None:
+    scoring = Scoring(scales=(0.5, 1.0), flip=True, window=(32, 32))
+    told = evaluate_folder(replace(task(model_folder), protocols=("nm",), scoring=scoring))["nm"].note
+    assert told == "several views of a frame: scales 0.5, 1; mirrored; sliding window 32x32"
+    assert evaluate_folder(replace(task(model_folder), protocols=("nm",)))["nm"].note == ""
 
 
 def test_processes_add_up_to_one(model_folder, tmp_path) -> None:

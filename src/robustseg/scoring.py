@@ -33,6 +33,7 @@ from robustseg.robustness import Evaluation, save_study
 from robustseg.robustness.cases import Which
 from robustseg.robustness.evaluate import Plan, Progress, check_frames, count_frames, evaluations, make_plan
 from robustseg.robustness.tally import Shape, finished, in_folder, in_memory, prepare
+from robustseg.robustness.views import views_note
 from robustseg.version import __version__
 
 SUMMARY_FILE = "training.json"
@@ -136,7 +137,8 @@ def selection_note(model: Path, split: str, data: Data | None = None) -> str:
 def evaluate_folder(task: Task, *, out: Path | None = None, processes: int = 1) -> dict[str, Evaluation]:
     """Scores a model folder, with a progress bar; gives an evaluation for each protocol.
 
-    A model that was selected on this split is marked, and so are the habits of published code that are on.
+    The results say so if the model was selected on this split, if habits of published code are on, and if a prediction
+    is made of several views.
 
     Args:
         task: What to score, and how.
@@ -175,7 +177,11 @@ def evaluate_folder(task: Task, *, out: Path | None = None, processes: int = 1) 
 
 
 def _named(found: dict[str, Evaluation], task: Task) -> dict[str, Evaluation]:
-    notes = (selection_note(task.model, task.split, task.data), habit_note(task.data, task.split))
+    notes = (
+        selection_note(task.model, task.split, task.data),
+        habit_note(task.data, task.split),
+        views_note(task.scoring),
+    )
     note = "; ".join(part for part in notes if part)
     absent: AbsentClass = headline_policy(task.data)
     return {
