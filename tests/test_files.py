@@ -1,8 +1,10 @@
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from robustseg.files import below, write_atomically, write_text
@@ -49,6 +51,23 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path):
     with pytest.raises(OSError, match="disk is full"):
         write_atomically(tmp_path / "a", broken)
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a", "old")]
+
+
+def test_a_full_disk_names_the_file_and_a_remedy(tmp_path: Path):
+    path = tmp_path / "a.npy"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))  # as on a full disk, a write fails half-way
+    try:
+        with pytest.raises(OSError, match=rf"cannot write {path} \(.*\): make room"):
+            write_atomically(path, lambda temporary: np.save(temporary, np.ones(1000)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_errors_stay_what_they_are(tmp_path: Path):
+    with pytest.raises(FileNotFoundError, match=r"missing\.png"):
+        write_atomically(tmp_path / "a", lambda _: (tmp_path / "missing.png").read_bytes())
 
 
 def test_paths_stay_below(tmp_path: Path):

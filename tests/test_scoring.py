@@ -3,19 +3,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
+from robustseg import scoring
 from robustseg.build import build_model
 from robustseg.data.world import WorldFrames
 from robustseg.frames import open_frames
-from robustseg.models.card import ModelCard, read_card
+from robustseg.models.card import ModelCard, read_card, write_card
 from robustseg.models.weights import save_model
-from robustseg.recipe import Data, Model, Recipe, World
+from robustseg.recipe import Data, Model, Recipe, Scoring, World
 from robustseg.recipe_file import write_recipe
+from robustseg.robustness import load_study
+from robustseg.robustness.tally import Tally
 from robustseg.scoring import (
     SUMMARY_FILE,
     Task,
-    discard_unfinished,
     evaluate_folder,
     evaluation_frames,
     recipe_task,
@@ -77,7 +79,29 @@ def test_a_stopped_evaluation_goes_on(model_folder, tmp_path, monkeypatch) -> No
         assert found[protocol].counts.equal(evaluation.counts)
         assert found[protocol].frames == evaluation.frames
         assert found[protocol].tags == evaluation.tags
-    discard_unfinished(tmp_path / "out")
+    assert not (tmp_path / "out" / "unfinished").exists()
+    assert load_study(tmp_path / "out")["nm"].counts.equal(whole["nm"].counts)
+
+
+def test_a_shorter_evaluation_in_between_costs_a_long_one_nothing(model_folder, tmp_path, monkeypatch) -> None:
+    with monkeypatch.context() as stopping:
+        stopping.setattr("robustseg.robustness.tally.Tally.done", stop_after(3))
+        with pytest.raises(KeyboardInterrupt):
+            evaluate_folder(replace(task(model_folder), batch_size=1), out=tmp_path / "out")
+    evaluate_folder(replace(task(model_folder), protocols=("nm",)), out=tmp_path / "out")
+    read = read_frames(monkeypatch)
+    evaluate_folder(task(model_folder), out=tmp_path / "out")
+    assert read == [3, 4, 5]
+    assert not (tmp_path / "out" / "unfinished").exists()
+
+
+def test_counts_of_weights_that_are_no_more_are_deleted(model_folder, tmp_path, monkeypatch) -> None:
+    with monkeypatch.context() as stopping:
+        stopping.setattr("robustseg.robustness.tally.Tally.done", stop_after(3))
+        with pytest.raises(KeyboardInterrupt):
+            evaluate_folder(replace(task(model_folder), batch_size=1), out=tmp_path / "out")
+    save_model(model_folder, build_model(Model(width=16), 10, 4, seed=1), read_card(model_folder))
+    evaluate_folder(replace(task(model_folder), protocols=("nm",)), out=tmp_path / "out")
     assert not (tmp_path / "out" / "unfinished").exists()
 
 
@@ -87,6 +111,13 @@ def test_another_model_starts_over(model_folder, tmp_path) -> None:
     save_model(model_folder, other, read_card(model_folder))
     second = evaluate_folder(task(model_folder), out=tmp_path / "out")
     assert not second["emm"].counts.equal(first["emm"].counts)
+
+
+def test_several_views_are_told(model_folder) -> None:
+    scoring = Scoring(scales=(0.5, 1.0), flip=True, window=(32, 32))
+    told = evaluate_folder(replace(task(model_folder), protocols=("nm",), scoring=scoring))["nm"].note
+    assert told == "several views of a frame: scales 0.5, 1; mirrored; sliding window 32x32"
+    assert evaluate_folder(replace(task(model_folder), protocols=("nm",)))["nm"].note == ""
 
 
 def test_processes_add_up_to_one(model_folder, tmp_path) -> None:
@@ -100,7 +131,91 @@ def test_processes_add_up_to_one(model_folder, tmp_path) -> None:
     assert confidence.allclose(alone["emm"].confidence, rtol=1e-4)
 
 
+def test_nobody_goes_on_counting_after_an_interrupt(model_folder, tmp_path, monkeypatch) -> None:
+    started = []
+
+    def spawned(*args, spawn=scoring.spawn, **kwargs):
+        started.append(spawn(*args, **kwargs))
+        return started[-1]
+
+    def interrupt(_folder: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(scoring, "spawn", spawned)
+    monkeypatch.setattr(scoring, "finished", interrupt)  # of the process that watches
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_folder(task(model_folder), out=tmp_path / "out", processes=2)
+    assert not any(process.is_alive() for process in started[0].processes)
+
+
+def test_results_are_saved_before_another_evaluation_may_begin(model_folder, tmp_path, monkeypatch) -> None:
+    def saving(study, folder: Path, save=scoring.save_study) -> None:
+        with pytest.raises(Timeout), FileLock(folder / ".lock", blocking=False):
+            pass
+        save(study, folder)
+
+    monkeypatch.setattr(scoring, "save_study", saving)
+    evaluate_folder(task(model_folder), out=tmp_path / "out")
+    assert sorted(load_study(tmp_path / "out")) == ["emm", "nm"]
+
+
+@pytest.mark.parametrize("processes", [0, -1, 2])
+def test_a_number_of_processes_that_cannot_be(model_folder, processes: int) -> None:
+    with pytest.raises(ValueError, match=f"processes must be 1 or more.*got {processes}"):
+        evaluate_folder(task(model_folder), processes=processes)
+
+
 def test_one_evaluation_at_a_time(model_folder, tmp_path) -> None:
     (tmp_path / "out").mkdir()
     with FileLock(tmp_path / "out" / ".lock"), pytest.raises(ValueError, match="another evaluation is at work"):
         evaluate_folder(task(model_folder), out=tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("change", "card"),
+    [({"size": (64, 128)}, {}), ({"world": World(train_frames=2, val_frames=6, seed=1)}, {}), ({}, {"mean": 90.0})],
+)
+def test_what_is_shown_otherwise_starts_over(model_folder, tmp_path, monkeypatch, change: dict, card: dict) -> None:
+    """Counts of two sizes, two worlds or two normalisations are not of one evaluation."""
+    with monkeypatch.context() as stopping:
+        stopping.setattr("robustseg.robustness.tally.Tally.done", stop_after(3))
+        with pytest.raises(KeyboardInterrupt):
+            evaluate_folder(replace(task(model_folder), batch_size=1), out=tmp_path / "out")
+    other = replace(task(model_folder), data=replace(task(model_folder).data, **change))
+    if card:
+        known = read_card(model_folder)
+        shifted = tuple(replace(entry, mean=(card["mean"],) * 3, std=(1.0,) * 3) for entry in known.modalities)
+        write_card(model_folder, replace(known, modalities=shifted))
+    expected = evaluate_folder(other)
+    found = evaluate_folder(other, out=tmp_path / "out")
+    assert found["emm"].counts.equal(expected["emm"].counts)
+
+
+def test_temperatures_and_place_change_no_counts(model_folder, tmp_path, monkeypatch) -> None:
+    with monkeypatch.context() as stopping:
+        stopping.setattr("robustseg.robustness.tally.Tally.done", stop_after(3))
+        with pytest.raises(KeyboardInterrupt):
+            evaluate_folder(replace(task(model_folder), batch_size=1), out=tmp_path / "out")
+    write_card(model_folder, replace(read_card(model_folder), temperatures=(2.0,) * 4))
+    read = read_frames(monkeypatch)
+    evaluate_folder(task(model_folder.rename(tmp_path / "moved")), out=tmp_path / "out")
+    assert read == [3, 4, 5]
+
+
+def read_frames(monkeypatch) -> list[int]:
+    """The indices of the frames that are read from now on."""
+    read = []
+    get = WorldFrames.__getitem__
+    monkeypatch.setattr(WorldFrames, "__getitem__", lambda self, index: (read.append(index), get(self, index))[1])
+    return read
+
+
+def stop_after(frames: int):
+    """`Tally.done`, which is interrupted once it has noted so many frames."""
+
+    def done(self, index: int, name: str, tags: dict[str, str], done=Tally.done) -> None:
+        done(self, index, name, tags)
+        if len(self.frames) == frames:
+            raise KeyboardInterrupt
+
+    return done

@@ -84,9 +84,8 @@ def evaluate(
     from robustseg.models.card import read_card
     from robustseg.report.overview import study_tables
     from robustseg.report.tables import terminal
-    from robustseg.robustness import save_study
     from robustseg.robustness.cases import PROTOCOLS
-    from robustseg.scoring import discard_unfinished, evaluate_folder, recipe_task
+    from robustseg.scoring import evaluate_folder, recipe_task
 
     chosen = PROTOCOLS if protocols == "all" else tuple(_names(protocols) or ())
     task = replace(
@@ -105,8 +104,6 @@ def evaluate(
     results = {}
     for folder, target in targets.items():
         study = evaluate_folder(replace(task, model=folder), out=target, processes=processes)
-        save_study(study, target)
-        discard_unfinished(target)
         results[folder.name if against and model.name != against.name else str(folder)] = study
         console.print(f"{folder}: {target / 'evaluation.json'}, evaluation.csv, counts.npy")
     for grid in study_tables(results):

@@ -15,6 +15,9 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
 
     A reader sees the old file or the new one, never half of one, whenever the process or the machine dies. What a
     killed process left behind is removed by the next write of the same file.
+
+    Raises:
+        OSError: It cannot be written, on a full disk say.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_stale(path)
@@ -24,6 +27,10 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         with temporary.open("rb") as stream:
             os.fsync(stream.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        if error.filename is None:  # a full disk names no file, and numpy not even the disk
+            raise no_room(path, error) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
     directory = os.open(path.parent, os.O_RDONLY)
@@ -31,6 +38,11 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+def no_room(path: Path, error: OSError) -> OSError:
+    """What to tell of an error that left `path` unwritten."""
+    return OSError(f"cannot write {path} ({error.strerror or error}): make room there, or name another folder")
 
 
 def _remove_stale(path: Path) -> None:

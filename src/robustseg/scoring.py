@@ -5,36 +5,40 @@ A long evaluation keeps its counts in files, so that it goes on where it was sto
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import cast
 
 import torch
 from filelock import FileLock, Timeout
 from torch.multiprocessing.spawn import ProcessException, spawn
 
 from robustseg.build import load
-from robustseg.data.benchmarks.conventions import habit_note, habits, headline_policy, true_split
+from robustseg.data.benchmarks.conventions import habit_note, headline_policy, true_split
 from robustseg.data.sample import Frames
 from robustseg.frames import fingerprint, open_frames
 from robustseg.metrics import AbsentClass
 from robustseg.models.card import read_card
 from robustseg.models.segmenter import Segmenter
 from robustseg.progress import progress_bar
-from robustseg.recipe import Data, Recipe, Scoring
+from robustseg.recipe import Data, Recipe, Scoring, Transforms
 from robustseg.recipe_file import RECIPE_FILE, read_recipe
-from robustseg.robustness import Evaluation
+from robustseg.robustness import Evaluation, save_study
 from robustseg.robustness.cases import Which
 from robustseg.robustness.evaluate import Plan, Progress, check_frames, count_frames, evaluations, make_plan
 from robustseg.robustness.tally import Shape, finished, in_folder, in_memory, prepare
+from robustseg.robustness.views import views_note
 from robustseg.version import __version__
 
 SUMMARY_FILE = "training.json"
 UNFINISHED = "unfinished"
-"""The folder, in that of the results, of an evaluation that is not done."""
+"""The folder, in that of the results, of evaluations that are not done, each in a folder of its own."""
 
 
 @dataclass(frozen=True)
@@ -133,43 +137,51 @@ def selection_note(model: Path, split: str, data: Data | None = None) -> str:
 def evaluate_folder(task: Task, *, out: Path | None = None, processes: int = 1) -> dict[str, Evaluation]:
     """Scores a model folder, with a progress bar; gives an evaluation for each protocol.
 
-    A model that was selected on this split is marked, and so are the habits of published code that are on.
+    The results say so if the model was selected on this split, if habits of published code are on, and if a prediction
+    is made of several views.
 
     Args:
         task: What to score, and how.
-        out: A folder where the counts are kept while it runs: the same task then goes on where it was stopped. None =
-            in memory.
+        out: A folder for the results, see `save_study`. The counts are kept there until they are saved: the same task
+            then goes on where it was stopped. None = in memory, and nothing is saved.
         processes: How many share the frames; with GPUs each takes one. More than one need `out`.
 
     Raises:
         ValueError: Data and model do not belong together; another evaluation is at work in `out`; a process stopped.
+        OSError: The disk has no room for the counts or the results.
     """
+    if processes < 1 or (processes > 1 and out is None):
+        raise ValueError(f"processes must be 1 or more, and more than 1 need a folder for results, got {processes}")
     model, frames, plan = task.open(task.device)
     if out is None:
         tally = in_memory(plan.shape(frames))
         with progress_bar(f"evaluating {task.model}") as report:
             count_frames(model, frames, plan, tally, progress=report)
         return _named(evaluations(model, frames, plan, tally, split=task.split), task)
-    folder = out / UNFINISHED
-    shape = plan.shape(frames)
-    with _only_one(out):
-        done = prepare(folder, _identity(task, model), shape)
+    shape, identity = plan.shape(frames), _identity(task, model)
+    with _only_one(out):  # to the very end: what is saved and deleted must be of this evaluation
+        folder = _counting_folder(out, identity, model.card.sha256)
+        done = prepare(folder, identity, shape)
         with progress_bar(f"evaluating {task.model}" + (f", {done} frames done before" if done else "")) as report:
             if processes == 1:
                 tally = in_folder(folder, shape)
                 count_frames(model, frames, plan, tally, progress=report)
             else:
                 _share(task, folder, shape, processes, report)
-        return _named(evaluations(model, frames, plan, in_folder(folder, shape), split=task.split), task)
-
-
-def discard_unfinished(out: Path) -> None:
-    """Deletes the counts that `evaluate_folder` has kept in `out`, once the evaluations are saved."""
-    shutil.rmtree(out / UNFINISHED, ignore_errors=True)
+        study = _named(evaluations(model, frames, plan, in_folder(folder, shape), split=task.split), task)
+        save_study(study, out)
+        shutil.rmtree(folder, ignore_errors=True)
+        if not any((out / UNFINISHED).iterdir()):
+            (out / UNFINISHED).rmdir()
+    return study
 
 
 def _named(found: dict[str, Evaluation], task: Task) -> dict[str, Evaluation]:
-    notes = (selection_note(task.model, task.split, task.data), habit_note(task.data, task.split))
+    notes = (
+        selection_note(task.model, task.split, task.data),
+        habit_note(task.data, task.split),
+        views_note(task.scoring),
+    )
     note = "; ".join(part for part in notes if part)
     absent: AbsentClass = headline_policy(task.data)
     return {
@@ -178,13 +190,29 @@ def _named(found: dict[str, Evaluation], task: Task) -> dict[str, Evaluation]:
 
 
 def _identity(task: Task, model: Segmenter) -> dict[str, object]:
-    """All that the counts depend on."""
-    plain = asdict(replace(task, model=Path(), data=Data(), device="", batch_size=1))
-    known = {key: plain[key] for key in ("split", "protocols", "subsets", "scoring", "seed")}
-    data = fingerprint(task.data, task.split)
-    muses = asdict(replace(task.data.muses, cache=""))
-    reading = {"size": task.data.resize, "habits": sorted(habits(task.data)), "muses": muses}
-    return {**known, "model": model.card.sha256, "data": data, **reading, "version": __version__}
+    """All that the counts depend on; where things lie, and how training changed its frames, is none of it."""
+    known = {key: getattr(task, key) for key in ("split", "protocols", "subsets", "seed")}
+    reading = replace(task.data, root="", muses=replace(task.data.muses, cache=""), transforms=Transforms())
+    return {
+        **known,
+        "scoring": asdict(task.scoring),
+        "frames": fingerprint(task.data, task.split),
+        "data": asdict(reading),
+        "model": asdict(replace(model.card, temperatures=(), calibrated_on="")),
+        "version": __version__,
+    }
+
+
+def _counting_folder(out: Path, identity: dict[str, object], weights: str) -> Path:
+    """Where a plan's counts are kept: a shorter evaluation in between costs a long one that was stopped nothing.
+
+    Counts of other weights, which are no longer there, are deleted.
+    """
+    name = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
+    for other in (out / UNFINISHED).glob("*"):
+        if not other.name.startswith(weights[:12]):
+            shutil.rmtree(other, ignore_errors=True)
+    return out / UNFINISHED / f"{weights[:12]}-{name}"
 
 
 def _share(task: Task, folder: Path, shape: Shape, processes: int, report: Progress) -> None:
@@ -197,6 +225,10 @@ def _share(task: Task, folder: Path, shape: Shape, processes: int, report: Progr
     except ProcessException as error:
         lines = str(error).strip().splitlines()
         raise ValueError(f"an evaluating process stopped: {lines[-1]}") from error
+    finally:  # none may go on counting where the next evaluation does
+        for process in cast(list[BaseProcess], context.processes):
+            process.terminate()
+            process.join()
     report(shape.frames, shape.frames)
 
 

@@ -132,6 +132,17 @@ def test_other_words_become_tags_and_names_stay_unique(tmp_path: Path) -> None:
     assert (frames[1].tags, frames[1].sequence) == ({"sequence": "night"}, "night")
 
 
+def test_frames_of_a_recording_stand_in_order_of_time(tmp_path: Path) -> None:
+    times = ("0.5", "1", "2.25", "2.5", "10", "100")
+    for place in np.random.default_rng(0).permutation(len(times)):
+        for scene in ("b", "a10", "a"):
+            save(tmp_path / f"rgb/train/{scene}_{times[place]}.png", np.zeros((6, 8, 3), np.uint8))
+    rgb = replace(RGB, files={"rgb": "rgb/{split}/{sequence}_{time}.png"})
+    frames = FolderFrames(tmp_path, "train", modalities=(rgb,), classes=CLASSES)
+    assert [frame.tags["time"] for frame in frames.frames] == [*times] * 3
+    assert frames.sequences == ("a",) * 6 + ("a10",) * 6 + ("b",) * 6
+
+
 def test_several_files_make_one_modality(tmp_path: Path) -> None:
     before, after = np.uint8([[10, 20]]), np.uint8([[5, 60]])
     save(tmp_path / "before/val/0.png", before)

@@ -5,9 +5,10 @@ import pytest
 from robustseg.labels import LabelClass
 from robustseg.modalities import Modality
 from robustseg.models.card import ModelCard
-from robustseg.recipe import Data
+from robustseg.recipe import Data, Scoring
 from robustseg.report.beside import RunFacts, beside, letters_of, marks, run_facts, subset_scores
 from robustseg.report.published import published_rows
+from robustseg.robustness.views import views_note
 
 SAME = RunFacts("deliver", "mit_b0", "val", "RDEL", "removed", "1024x1024", "published", "reported", pretrained=True)
 SENSORS = ("rgb", "depth", "event", "lidar")
@@ -39,6 +40,7 @@ def test_like_things_have_no_mark():
         ({"labels": "512x512"}, "labels 1024x1024"),
         ({"chosen_on": "other"}, "checkpoint chosen on the split"),
         ({"pretrained": False}, "ImageNet weights"),
+        ({"views": True}, "one view of a frame"),
     ],
 )
 def test_each_difference_is_marked(change: dict[str, object], mark: str):
@@ -73,6 +75,8 @@ def test_facts_come_from_recipe_card_and_evaluation(made):
     assert partly == replace(SAME, labels="512x512", conventions="partly published")
     assert run_facts(replace(found, absence="zero"), data, card()).regime == "zero-fill"
     assert run_facts(replace(found, protocol="emm_zero"), data, card()).regime == "zero-fill"
+    several = replace(found, note=f"{found.note}; {views_note(Scoring(flip=True))}")
+    assert run_facts(several, data, card()) == replace(SAME, views=True)
     assert run_facts(found, Data(), card()) is None
 
 

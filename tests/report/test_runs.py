@@ -1,8 +1,10 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from synthetic import evaluation
 
+from robustseg.models.card import read_card
 from robustseg.models.weights import save_model
 from robustseg.report.runs import open_runs
 from robustseg.robustness import save
@@ -72,3 +74,14 @@ def test_a_teacher_without_evaluation_is_left_out_and_told(folders, toy_model) -
     runs = open_runs([folders / "half"])
     assert [model.name for model in runs.models] == ["student"]
     assert "teacher was not evaluated on val and is left out" in runs.remarks[0]
+
+
+def test_a_model_that_was_trained_again_is_evaluated_again_first(folders, toy_model) -> None:
+    folder = folders / "anew" / "student"
+    save_model(folder, toy_model, toy_model.card)
+    of_now = replace(evaluation(), weights=read_card(folder).sha256)
+    save(of_now, folder / "evaluation" / "val")
+    assert open_runs([folder]).subject.subsets.weights == of_now.weights
+    save(replace(of_now, weights="0" * 64), folder / "evaluation" / "val")
+    with pytest.raises(ValueError, match=r"is of other weights than .* holds now: robustseg evaluate"):
+        open_runs([folder])

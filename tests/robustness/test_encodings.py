@@ -1,5 +1,6 @@
 """Every protocol against one plain forward pass per frame and row."""
 
+import weakref
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -13,6 +14,7 @@ from robustseg.modalities import normalise
 from robustseg.recipe import Scoring
 from robustseg.robustness import Evaluation, evaluate
 from robustseg.robustness.cases import protocol_cases
+from robustseg.robustness.encodings import SIZES, ZeroImages
 
 
 def rig(toy_frames, number: int = 6):
@@ -184,6 +186,28 @@ def test_each_image_is_encoded_once(keen_model, toy_frames, monkeypatch) -> None
     evaluate(keen_model, frames, protocol="faults", batch_size=4)
     alone = sum(int(frames[f].present[case.needs.index(True)]) for f in range(6) for case in faults)
     assert len(seen) == present + alone  # a fault encodes the one modality that it hits
+
+
+def test_zero_images_of_many_sizes_do_not_pile_up(keen_model, toy_frames, monkeypatch) -> None:
+    encoded, kept = [], []
+    plain = type(keen_model).encode
+
+    def encode(self, images, modality):
+        maps = plain(self, images, modality)
+        encoded.append(tuple(images.shape[-2:]))
+        kept.append(weakref.ref(maps[0]))
+        return maps
+
+    monkeypatch.setattr(type(keen_model), "encode", encode)
+    zeros, like = ZeroImages(keen_model), torch.zeros(1)
+    sizes = [(32, 32 + 4 * step) for step in range(20)]
+    for size in sizes:
+        for place in (0, 1, 0):
+            zeros.maps(size, place, like)
+        zeros.maps(sizes[0], 0, like)  # one that all frames share is never made again
+    assert encoded.count(sizes[0]) == 2
+    assert len(encoded) == 40
+    assert sum(reference() is not None for reference in kept) == 2 * SIZES
 
 
 def test_labels_of_a_size_of_their_own(keen_model, toy_frames) -> None:

@@ -35,6 +35,8 @@ def test_the_expectation_matches_a_loop() -> None:
     assert emm_expected(scores, subsets, 0.1) == pytest.approx(top / bottom)
     assert math.isnan(emm_expected(scores[:5], few_subsets(3)[:5], 0.1))
     assert math.isnan(emm_expected(torch.ones(37), few_subsets(18), 0.1))  # more modalities than `all_subsets` lists
+    levels = torch.ones(3, 2, dtype=torch.bool)  # of noise on two modalities: as many rows as there are subsets
+    assert math.isnan(emm_expected(torch.tensor([10.0, 20.0, 60.0]), levels, 0.1))
     with pytest.raises(ValueError, match="between 0 and 1"):
         failure_weights(subsets, 0.0)
 

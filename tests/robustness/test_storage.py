@@ -12,7 +12,7 @@ from robustseg.robustness import Evaluation, load, load_study, save, save_study,
 
 def test_files_bring_back_the_same(found: Evaluation, tmp_path) -> None:
     confidence = torch.rand(6, 7, 150, 3, generator=torch.Generator().manual_seed(1))
-    found = replace(found, absent="skip", confidence=confidence, majority=1, states=("",) * 6 + ("nm",))
+    found = replace(found, weights="ab12", absent="skip", confidence=confidence, majority=1, states=("",) * 6 + ("nm",))
     save(found, tmp_path / "evaluation")
     again = load(tmp_path / "evaluation")
     for field in ("counts", "scored", "subsets", "confidence"):
@@ -29,6 +29,7 @@ def test_files_bring_back_the_same(found: Evaluation, tmp_path) -> None:
         "note",
         "states",
         "absent",
+        "weights",
     ):
         assert getattr(again, field) == getattr(found, field)
     assert again.majority == 1
@@ -50,6 +51,23 @@ def test_a_study_has_a_folder_for_every_protocol(found: Evaluation, tmp_path) ->
     assert load(tmp_path / "nm").protocol == "nm"
     with pytest.raises(FileNotFoundError, match="run robustseg evaluate first"):
         load_study(tmp_path / "nm" / "none")
+
+
+@pytest.mark.parametrize("what", ["weights", "frames"])
+def test_what_an_earlier_model_left_behind_is_not_mixed_in(found: Evaluation, tmp_path, what: str) -> None:
+    earlier = {"weights": "old"} if what == "weights" else {"frames": tuple(f"g{place}" for place in range(6))}
+    save_study({"emm": replace(found, weights="new")}, tmp_path)
+    save_study({"nm": replace(found, **({"weights": "new"} | earlier))}, tmp_path)
+    with pytest.raises(ValueError, match=rf"nm is of other {what} than .*--protocols emm,nm, or delete"):
+        load_study(tmp_path)
+
+
+def test_older_files_do_not_tell_their_weights(found: Evaluation, tmp_path) -> None:
+    save(found, tmp_path)
+    about = json.loads((tmp_path / "evaluation.json").read_text())
+    del about["weights"]
+    (tmp_path / "evaluation.json").write_text(json.dumps(about))
+    assert load(tmp_path).weights == ""
 
 
 def test_the_json_is_plain_and_holds_both_policies(found: Evaluation, tmp_path) -> None:
@@ -91,7 +109,8 @@ def test_foreign_json_is_one_clear_line(found: Evaluation, tmp_path, text: str) 
         ("counts.npy", np.zeros((6, 7, 3, 3)), r"counts\.npy is float64"),
         ("counts.npy", np.zeros((6, 7, 2, 3), np.int32), r"counts\.npy is int32 \(6, 7, 2, 3\), not"),
         ("scored.npy", np.ones((5, 7), bool), r"scored\.npy is bool \(5, 7\)"),
-        ("scored.npy", np.array([{}]), "object"),
+        ("scored.npy", np.array([{}]), "[Oo]bject"),
+        ("counts.npy", np.full((6, 7, 3, 3), -1, np.int32), r"counts\.npy holds what is no count"),
     ],
 )
 def test_foreign_arrays_are_one_clear_line(found: Evaluation, tmp_path, name: str, array, said: str) -> None:
@@ -118,6 +137,19 @@ def test_json_that_contradicts_itself_is_refused(found: Evaluation, tmp_path, ch
     about = json.loads((tmp_path / "evaluation.json").read_text())
     (tmp_path / "evaluation.json").write_text(json.dumps(about | change))
     with pytest.raises(ValueError, match=said):
+        load(tmp_path)
+
+
+def test_numbers_beyond_all_bounds_and_archives_are_refused(found: Evaluation, tmp_path) -> None:
+    save(found, tmp_path)
+    with (tmp_path / "counts.npy").open("wb") as stream:
+        np.savez(stream, counts=found.counts.numpy())
+    sign(tmp_path)
+    with pytest.raises(ValueError, match="magic string"):
+        load(tmp_path)
+    text = (tmp_path / "evaluation.json").read_text()
+    (tmp_path / "evaluation.json").write_text(text.replace('"majority": -1', '"majority": 1e999'))
+    with pytest.raises(ValueError, match="damaged or no evaluation"):
         load(tmp_path)
 
 

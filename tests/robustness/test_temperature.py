@@ -138,3 +138,12 @@ def test_nothing_to_fit_on_is_said(toy_model, toy_frames) -> None:
         fit_temperatures(toy_model, toy_frames(labelled=False), all_subsets(3))
     with pytest.raises(ValueError, match="not finite"):
         best_temperatures(torch.full((1, TRIED), torch.nan).double(), torch.tensor([1]))
+
+
+def test_images_are_normalised_as_in_the_models_training(toy_model, toy_frames) -> None:
+    frames = toy_frames()
+    expected = fit_temperatures(toy_model, frames, all_subsets(3))
+    elsewhere = tuple(replace(entry, mean=(500.0,) * 3, std=(1.0,) * 3) for entry in frames.modalities)
+    unmeasured = tuple(replace(entry, mean=None, std=None) for entry in frames.modalities)
+    for modalities in (elsewhere, unmeasured):
+        assert fit_temperatures(toy_model, toy_frames(modalities=modalities), all_subsets(3)) == expected

@@ -10,7 +10,7 @@ from robustseg.data.stats import class_frequency
 from robustseg.failures import all_subsets
 from robustseg.frames import open_frames
 from robustseg.models.card import CARD_FILE, read_card, write_card
-from robustseg.recipe import Schedule
+from robustseg.recipe import Data, Schedule
 from robustseg.robustness.temperature import fit_temperatures
 from robustseg.training.calibration import calibrate, calibration_caveat, calibration_frames
 from robustseg.training.run import train
@@ -93,6 +93,8 @@ def test_frames_by_name_and_what_is_wrong_with_them(small, tmp_path) -> None:
     _, where = calibration_frames(replace(recipe, select="published"), "")
     assert "reports" in calibration_caveat(recipe, where)
     assert calibration_caveat(recipe, calibration_frames(recipe, "")[1]) == ""
+    habit = replace(recipe, data=Data(kind="mcubes", habits=("val_is_test",)))
+    assert "reports" in calibration_caveat(habit, "test")  # one list under two names
 
 
 def test_calibration_draws_nothing_from_the_global_source(student, small) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,8 @@ from robustseg.data.sample import FrameError, Sample
 from robustseg.labels import IGNORE, LabelClass, label_table
 from robustseg.modalities import Modality, check_modalities, leading
 from robustseg.recipe import Data
+
+NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -208,7 +212,12 @@ def _enumerate(tree: Tree, patterns: Sequence[str], labels: str) -> list[Words]:
     if not found:
         held = ", ".join(name for name, is_folder in tree.listing("").items() if is_folder) or "no folders"
         raise FileNotFoundError(f"no file in {tree.root} matches {' or '.join(leading)}; it holds {held}")
-    return [dict(zip(order, values, strict=True)) for values in sorted(found)]
+    return [dict(zip(order, values, strict=True)) for values in sorted(found, key=_in_order)]
+
+
+def _in_order(values: tuple[str, ...]) -> list[tuple[float, str]]:
+    """Numbers by their value: a recording's frame at 200 ms comes before that at 1000, as late sensors show it."""
+    return [(float(value) if NUMBER.fullmatch(value) else math.inf, value) for value in values]
 
 
 def _with_most_words(patterns: Sequence[str]) -> list[str]:

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from robustseg.data.benchmarks.conventions import true_split
 from robustseg.metrics import AbsentClass
 from robustseg.models.card import RANDOM_ORIGIN, ModelCard
 from robustseg.recipe import Data
 from robustseg.report.published import Benchmark, Conventions, PublishedRow, Regime, field_order, published_rows
 from robustseg.robustness.evaluation import Evaluation
+from robustseg.robustness.views import VIEWS
 
 LETTERS: dict[str, dict[str, str]] = {
     "deliver": {"rgb": "R", "depth": "D", "event": "E", "lidar": "L"},
@@ -44,6 +46,7 @@ class RunFacts:
         conventions: Of reading and scoring.
         chosen_on: Whether the checkpoint was chosen on the split that is reported.
         pretrained: Whether the encoder began from ImageNet weights, as all published ones did.
+        views: Whether a prediction is made of several views of a frame, such as scales or a sliding window.
     """
 
     dataset: Benchmark
@@ -55,6 +58,7 @@ class RunFacts:
     conventions: Conventions
     chosen_on: Literal["reported", "other"]
     pretrained: bool
+    views: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ def run_facts(evaluation: Evaluation, data: Data, card: ModelCard) -> RunFacts |
     """What a run's recipe, model card and evaluation say; None if its data are no benchmark.
 
     Args:
-        evaluation: Its note tells whether the checkpoint was chosen on this split.
+        evaluation: Its note tells whether the checkpoint was chosen on this split, and of several views.
         data: The recipe's.
         card: The model's.
 
@@ -80,18 +84,18 @@ def run_facts(evaluation: Evaluation, data: Data, card: ModelCard) -> RunFacts |
     if dataset == "world" or dataset == "folders":
         return None
     habits = data.conventions == "published"
-    test_list = dataset == "mcubes" and (habits or "val_is_test" in data.habits)
     zero = "zero" in evaluation.protocol or evaluation.absence == "zero"
     return RunFacts(
         dataset=dataset,
         backbone=card.backbone,
-        split="test" if test_list and evaluation.split == "val" else evaluation.split,
+        split=true_split(data, evaluation.split),
         sensors=_join(dataset, letters_of(dataset, evaluation.modalities)),
         regime="zero-fill" if zero else "removed",
         labels=_label_size(data),
         conventions="published" if habits else "partly published" if data.habits else "strict",
         chosen_on="reported" if "selected on this very split" in evaluation.note else "other",
         pretrained=card.origin != RANDOM_ORIGIN,
+        views=VIEWS in evaluation.note,
     )
 
 
@@ -160,6 +164,7 @@ def marks(row: PublishedRow, facts: RunFacts) -> tuple[str, ...]:
         f"labels {row.labels}": same_way and row.labels != facts.labels,
         CHOICE[row.chosen_on]: row.chosen_on != facts.chosen_on,
         "ImageNet weights": not facts.pretrained,
+        "one view of a frame": facts.views,
     }
     return tuple(reason for reason, holds in reasons.items() if holds)
 

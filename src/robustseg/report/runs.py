@@ -74,7 +74,8 @@ def open_runs(folders: Sequence[Path], split: str = "") -> Runs:
 
     Raises:
         FileNotFoundError: A folder is neither, or its subject was not evaluated on the split.
-        ValueError: Models were evaluated on other frames, classes or subsets than the subject, or a file is damaged.
+        ValueError: A model was trained again since it was evaluated, models were evaluated on other frames, classes or
+            subsets than the subject, or a file is damaged.
     """
     if not folders:
         raise ValueError("name at least one run or model folder")
@@ -132,7 +133,10 @@ def _model(name: str, folder: Path, split: str) -> Model:
         raise FileNotFoundError(f"there is no {path / 'evaluation.json'}: robustseg evaluate {folder} --split {split}")
     recipe = folder / RECIPE_FILE
     study = {protocol: replace(entry, model=name) for protocol, entry in load_study(path).items()}
-    return Model(name, folder, read_card(folder), study, read_recipe(recipe) if recipe.is_file() else None)
+    card = read_card(folder)
+    if any(entry.weights not in ("", card.sha256) for entry in study.values()):
+        raise ValueError(f"{path} is of other weights than {folder} holds now: robustseg evaluate {folder} again")
+    return Model(name, folder, card, study, read_recipe(recipe) if recipe.is_file() else None)
 
 
 def _check_comparable(subject: Model, other: Model) -> None:

@@ -22,6 +22,9 @@ from robustseg.robustness.views import View, merged, shown
 
 Maps = list[Float[Tensor, "N _C _h _w"]]
 
+SIZES = 8
+"""Sizes of which zero images stay encoded."""
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -37,18 +40,24 @@ class Rows:
 
 
 class ZeroImages:
-    """The encodings of images of zeros, which depend on the size alone: made once for a whole dataset."""
+    """The encodings of images of zeros, which depend on the size alone: made once for a dataset of few sizes.
+
+    Only the last `SIZES` sizes are kept, or memory would grow with a dataset whose frames all differ.
+    """
 
     def __init__(self, model: Segmenter) -> None:
         self._model = model
-        self._known: dict[tuple[tuple[int, int], int], Maps] = {}
+        self._known: dict[tuple[int, int], dict[int, Maps]] = {}
 
     def maps(self, size: tuple[int, int], place: int, like: Tensor) -> Maps:
         """Of one image of `size` (height, width) in a modality's place."""
-        if (size, place) not in self._known:
+        known = self._known[size] = self._known.pop(size, {})  # the last one used stands last
+        if len(self._known) > SIZES:
+            del self._known[next(iter(self._known))]
+        if place not in known:
             image = padded(like.new_zeros(1, 3, *size)[None])[0]
-            self._known[size, place] = self._model.encode(image, torch.tensor([place], device=like.device))
-        return self._known[size, place]
+            known[place] = self._model.encode(image, torch.tensor([place], device=like.device))
+        return known[place]
 
 
 class Encodings:

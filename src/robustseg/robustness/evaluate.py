@@ -132,7 +132,7 @@ def count_frames(
     model.to(where).eval()
     todo = [index for index in (range(len(frames)) if indices is None else indices) if index not in tally.frames]
     history, zeros = History(frames), ZeroImages(model)
-    modalities = _as_trained(model, frames)
+    modalities = as_trained(model, frames)
     with torch.inference_mode():
         for batch in batches(frames, plan.batch_size, todo):
             images = Images(batch, modalities, history, device=where, seed=plan.seed)
@@ -142,7 +142,8 @@ def count_frames(
     model.train(training)
 
 
-def _as_trained(model: Segmenter, frames: Frames) -> tuple[Modality, ...]:
+def as_trained(model: Segmenter, frames: Frames) -> tuple[Modality, ...]:
+    """The frames' modalities with the mean and std that the model was trained with, if it has a card yet."""
     card = getattr(model, "card", None)  # one in training has none yet
     if card is None:
         return frames.modalities
@@ -202,6 +203,7 @@ def evaluations(
             split=split,
             protocol=protocol,
             absence=model.card.absence,
+            weights=model.card.sha256,
             majority=max(range(len(frequency)), key=frequency.__getitem__)
             if (frequency := model.card.frequency)
             else -1,

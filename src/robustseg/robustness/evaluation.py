@@ -48,6 +48,7 @@ class Evaluation:
         majority: Train id of the class that is most frequent in training; -1 = unknown.
         absent: How classes that occur nowhere enter a mean, where nothing else is said: "zero", the field's habit, or
             "skip".
+        weights: SHA-256 of the model's weights; "" = unknown.
     """
 
     counts: Integer[Tensor, "F S K 3"]
@@ -67,6 +68,7 @@ class Evaluation:
     confidence: Float[Tensor, "F S Z 3"] | None = None
     majority: int = -1
     absent: AbsentClass = "zero"
+    weights: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:

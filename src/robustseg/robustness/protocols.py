@@ -70,8 +70,9 @@ def emm_average(scores: Float[Tensor, " S"]) -> float:
 
 
 def emm_expected(scores: Float[Tensor, " S"], subsets: Bool[Tensor, "S M"], rate: float) -> float:
-    """mIoU_EMM^E: the mean over subsets weighted by `failure_weights`; NaN unless all subsets were scored."""
-    if len(subsets) != 2 ** subsets.shape[1] - 1:
+    """mIoU_EMM^E: the mean over subsets weighted by `failure_weights`; NaN unless each subset was scored, and once."""
+    every = 2 ** subsets.shape[1] - 1
+    if not len(subsets) == len(subsets.unique(dim=0)) == every:  # rows of noise or faults repeat the full one
         return torch.nan
     return (failure_weights(subsets, rate) * scores).sum().item()
 

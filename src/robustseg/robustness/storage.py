@@ -24,6 +24,9 @@ JSON_FILE, CSV_FILE = "evaluation.json", "evaluation.csv"
 ARRAYS = {"counts": "counts.npy", "scored": "scored.npy", "confidence": "confidence.npy"}
 DTYPES = {"counts": np.int32, "scored": np.bool_, "confidence": np.float32}
 
+ALIKE = ("weights", "frames", "classes", "modalities")
+"""In what all evaluations of one study agree."""
+
 MAX_JSON_BYTES = 2**28
 """A larger JSON is refused before it is read."""
 
@@ -40,6 +43,7 @@ def save(evaluation: Evaluation, folder: Path) -> None:
         "protocol": evaluation.protocol,
         "absence": evaluation.absence,
         "note": evaluation.note,
+        "weights": evaluation.weights,
         "majority": evaluation.majority,
         "units": "percent; zero: a class that occurs nowhere counts as 0, skip: it is left out; iou: of each class",
         **evaluation.summary(),
@@ -82,9 +86,10 @@ def load(folder: Path) -> Evaluation:
         keys = ("model", "split", "protocol", "absence", "note", "headline")
         texts = dict(zip(keys, _texts(about[key] for key in keys), strict=True))
         subsets = torch.tensor([[bool(here) for here in row] for row in about["present"]], dtype=torch.bool)
+        (weights,) = _texts([about.get("weights", "")])  # older files do not tell
         majority = int(about["majority"])
         digests = dict(zip(_texts(about["sha256"]), _texts(about["sha256"].values()), strict=True))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"{path} is damaged or no evaluation ({type(error).__name__}: {error})") from error
     try:
         _check(named, tags, subsets, majority)
@@ -94,7 +99,9 @@ def load(folder: Path) -> Evaluation:
     except ValueError as error:
         raise ValueError(f"{folder}: {error}") from error
     absent: AbsentClass = "skip" if texts.pop("headline") == "skip" else "zero"
-    return Evaluation(**arrays, **named, **texts, tags=tags, subsets=subsets, majority=majority, absent=absent)
+    return Evaluation(
+        **arrays, **named, **texts, tags=tags, subsets=subsets, majority=majority, absent=absent, weights=weights
+    )
 
 
 def load_study(folder: Path) -> dict[str, Evaluation]:
@@ -102,12 +109,21 @@ def load_study(folder: Path) -> dict[str, Evaluation]:
 
     Raises:
         FileNotFoundError: There is none.
-        ValueError: One of them is damaged.
+        ValueError: One of them is damaged, or they are not of the same weights, frames, classes and modalities: one was
+            left behind when the others were evaluated again.
     """
     folders = {protocol: folder if protocol == "emm" else folder / protocol for protocol in PROTOCOLS}
     study = {protocol: load(path) for protocol, path in folders.items() if (path / JSON_FILE).is_file()}
     if not study:
         raise FileNotFoundError(f"{folder} holds no {JSON_FILE}: run robustseg evaluate first")
+    first, *others = study
+    for protocol in others:
+        for what in ALIKE:
+            if getattr(study[protocol], what) != getattr(study[first], what):
+                raise ValueError(
+                    f"{folders[protocol]} is of other {what} than {folders[first]}: evaluate again with "
+                    f"--protocols {','.join(study)}, or delete {folders[protocol]}"
+                )
     return study
 
 
@@ -172,8 +188,10 @@ def _read_arrays(folder: Path, digests: Mapping[str, str], shape: tuple[int, int
         path = folder / name
         if sha256(path) != digests.get(name):
             raise ValueError(f"{name} does not belong to {JSON_FILE} beside it: evaluate again")
-        array = np.load(path, mmap_mode="c", allow_pickle=False)
+        array = np.lib.format.open_memmap(path, "c")  # unlike np.load it opens no zip and no pickle
         if (array.dtype, array.shape) != (DTYPES[key], shapes[key]):
             raise ValueError(f"{name} is {array.dtype} {array.shape}, not {np.dtype(DTYPES[key])} {shapes[key]}")
+        if key != "scored" and array.size and not array.min() >= 0:
+            raise ValueError(f"{name} holds what is no count")
         tensors[key] = torch.from_numpy(array)
     return tensors

@@ -19,10 +19,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Integer
 
-from robustseg.files import write_text
+from robustseg.files import no_room, write_text
 from robustseg.robustness.calibration import BINS
 
 PLAN_FILE = "plan.json"
+BLOCK = 2**22
+"""Bytes that are written at a time to take room on the disk."""
 
 Frame = tuple[str, dict[str, str]]
 """Name and tags."""
@@ -137,7 +139,15 @@ def _parts(shape: Shape, make: Callable[[str, tuple[int, ...], Any], np.ndarray]
 
 def _allocate(path: Path, size: tuple[int, ...], dtype: Any) -> np.ndarray:
     """A file of zeros whose room on the disk is taken at once: writing to a mapped file must never find it full."""
-    array = np.lib.format.open_memmap(path, "w+", dtype=dtype, shape=size)
-    with path.open("r+b") as stream:
-        os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
+    try:
+        array = np.lib.format.open_memmap(path, "w+", dtype=dtype, shape=size)
+        with path.open("r+b") as stream:
+            stream.seek(-array.nbytes, os.SEEK_END)
+            for start in range(0, array.nbytes, BLOCK):
+                stream.write(bytes(min(BLOCK, array.nbytes - start)))
+            stream.flush()
+            os.fsync(stream.fileno())  # some file systems look for room only now
+    except OSError as error:
+        shutil.rmtree(path.parent, ignore_errors=True)  # half of the files would only fill the disk
+        raise no_room(path, error) from error
     return array

@@ -24,6 +24,7 @@ from robustseg.data.transforms import sample_generator
 from robustseg.labels import IGNORE
 from robustseg.modalities import Modality, normalise
 from robustseg.models.segmenter import Segmenter
+from robustseg.robustness.evaluate import as_trained
 
 LOWEST, HIGHEST = 0.1, 10.0
 TRIED = 41
@@ -52,7 +53,8 @@ def fit_temperatures(
 
     Args:
         model: Left where it is, and in the mode it was in.
-        frames: To fit on, other than those that are reported; of the model's modalities, with labels.
+        frames: To fit on, other than those that are reported; of the model's modalities, with labels. Their images are
+            normalised as in the model's training.
         subsets: Which subsets of the modalities to look at.
         limit: At most so many frames, spread evenly.
         pixels: At most so many labelled pixels of each, drawn by a frame's place alone.
@@ -64,6 +66,7 @@ def fit_temperatures(
     losses = torch.zeros(subsets.shape[1], TRIED, dtype=torch.float64)
     seen = torch.zeros(subsets.shape[1], dtype=torch.int64)
     places = spread(len(frames), limit)
+    modalities = as_trained(model, frames)
     training = model.training
     model.eval()
     with torch.inference_mode():
@@ -73,7 +76,7 @@ def fit_temperatures(
             usable = subsets[(subsets <= sample.present).all(dim=1)]
             if len(chosen) and len(usable):
                 seen += len(chosen) * torch.bincount(usable.sum(dim=1) - 1, minlength=len(seen))
-                losses += frame_losses(model, sample, frames.modalities, usable, chosen).cpu()
+                losses += frame_losses(model, sample, modalities, usable, chosen).cpu()
             if progress:
                 progress(done + 1, len(places))
     model.train(training)

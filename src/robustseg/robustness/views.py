@@ -21,6 +21,9 @@ from robustseg.recipe import SMALLEST, Scoring
 Box = tuple[int, int, int, int]
 """Top, left, bottom, right."""
 
+VIEWS = "several views of a frame"
+"""How notes on evaluations begin that were scored so."""
+
 
 @dataclass(frozen=True)
 class View:
@@ -55,6 +58,21 @@ def frame_views(scoring: Scoring, size: tuple[int, int]) -> tuple[View, ...]:
         for flip in (False, True) if scoring.flip else (False,):
             found += [View((height, width), flip, box) for box in windows((height, width), scoring)]
     return tuple(found)
+
+
+def views_note(scoring: Scoring) -> str:
+    """What a reader of scores must know of the views behind them; empty = each frame is shown once, whole.
+
+    Example:
+        >>> views_note(Scoring(scales=(1.0, 0.5), flip=True))
+        'several views of a frame: scales 1, 0.5; mirrored'
+    """
+    told = [
+        f"scales {', '.join(f'{scale:g}' for scale in scoring.scales)}" if scoring.scales != (1.0,) else "",
+        "mirrored" if scoring.flip else "",
+        "sliding window {}x{}".format(*scoring.window) if scoring.window else "",
+    ]
+    return f"{VIEWS}: {'; '.join(filter(None, told))}" if any(told) else ""
 
 
 def windows(size: tuple[int, int], scoring: Scoring) -> tuple[Box, ...]:

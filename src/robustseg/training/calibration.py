@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from robustseg.build import load
+from robustseg.data.benchmarks.conventions import true_split
 from robustseg.data.sample import Frames
 from robustseg.failures import evaluation_subsets
 from robustseg.frames import open_frames
@@ -56,7 +57,7 @@ def calibration_frames(recipe: Recipe, split: str) -> tuple[Frames, str]:
 
 def calibration_caveat(recipe: Recipe, where: str) -> str:
     """What is wrong with temperatures fitted there; empty = nothing."""
-    if where == recipe.data.val:
+    if true_split(recipe.data, where) == true_split(recipe.data, recipe.data.val):
         return f"{where} is the split that the recipe reports: calibration errors there will look better than they are"
     if where == recipe.data.train:
         return f"{where} is what the model learned from, where it is right more often than it will be"

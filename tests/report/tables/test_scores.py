@@ -81,6 +81,18 @@ def test_the_comparison_shows_the_difference_and_the_note(teacher: Evaluation, s
     assert not three.signed
 
 
+def test_levels_of_noise_are_no_subsets(teacher: Evaluation) -> None:
+    kept = torch.tensor([6, 6, 6])
+    rows = replace(
+        teacher, counts=teacher.counts[:, kept], scored=teacher.scored[:, kept], subsets=teacher.subsets[kept]
+    )
+    noisy = replace(rows, protocol="nm", states=("low", "mid", "high"))
+    grid = comparison_table({"a": noisy, "b": noisy})
+    assert grid.head == ("state", "a", "b", "difference")
+    assert [row[0] for row in grid.rows] == ["low", "mid", "high"]
+    assert grid.summary == ()
+
+
 def test_different_data_cannot_be_compared(teacher: Evaluation) -> None:
     with pytest.raises(ValueError, match="a and b were evaluated on different frames"):
         comparison_table({"a": teacher, "b": replace(teacher, frames=("x",) * 8)})

@@ -94,7 +94,9 @@ def condition_table(evaluation: Evaluation, absent: AbsentClass = "skip") -> Gri
 
 
 def comparison_table(evaluations: Mapping[str, Evaluation], absent: AbsentClass | None = None) -> Grid:
-    """Several evaluations of the same subsets side by side; with two, the second's difference to the first.
+    """Several evaluations of the same rows side by side; with two, the second's difference to the first.
+
+    Subsets are summed up below; levels of noise are not, for nobody publishes their mean.
 
     Raises:
         ValueError: They are of different subsets, classes or frames.
