@@ -95,6 +95,16 @@ def test_a_damaged_projection_is_made_again(copy, entry, damage):
     assert sensors.sparse("lidar", entry)[1] is False
 
 
+def test_no_damaged_byte_is_an_error_or_another_image(tmp_path):
+    path = tmp_path / "a.npz"
+    save_projection(path, IMAGE, 7)
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x41]) + whole[place + 1 :])
+        found = load_projection(path, IMAGE.size, 7)
+        assert found is None or (found.dense() == IMAGE.dense()).all()
+
+
 def test_arrays_that_cannot_be_are_not_believed(tmp_path):
     path = tmp_path / "a.npz"
     for pixels, values in (

@@ -1,5 +1,6 @@
 """A whole split: what is seen lies on what is labelled, and what is wrong is said when it is opened."""
 
+import json
 import multiprocessing
 import pickle
 from dataclasses import replace
@@ -10,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from robustseg.data.benchmarks.muses import CLASSES, open_muses
+from robustseg.data.benchmarks.muses import CLASSES, open_muses, project_muses
 from robustseg.data.fake.muses import write_muses
 from robustseg.data.sample import FrameError
 from robustseg.recipe import Data, Muses
@@ -143,6 +144,21 @@ def test_missing_files_are_counted(data, copy):
     assert frames[0].present.tolist() == [True, True, True, False]
 
 
+@pytest.mark.parametrize("empty", [True, False])
+def test_a_scene_without_one_sensor(data, copy, empty):
+    meta = json.loads((copy / "meta.json").read_text())
+    scene = meta["REC0008_frame_001000"]
+    (copy / scene["path_to_lidar"]).unlink()
+    scene.update(path_to_lidar=None) if empty else scene.pop("path_to_lidar")
+    (copy / "meta.json").write_text(json.dumps(meta))
+    with pytest.raises(FileNotFoundError, match=r"_lidar\.bin is missing, one of 1 files.*data\.missing: allow"):
+        open_muses(data, "val", training=False)
+    frames = open_muses(replace(data, missing="allow"), "val", training=False)
+    assert [frames[index].present.tolist()[2] for index in range(3)] == [False, True, True]
+    report = project_muses(data, "val")
+    assert (report.count("missing"), len(report.failed)) == (1, 0)
+
+
 def test_files_that_are_not_listed_are_counted(data, copy):
     (copy / "lidar/val/clear/day/REC0008_frame_000001_lidar.bin").write_bytes(b"")
     with pytest.raises(ValueError, match=r"is not in meta\.json"):
@@ -168,6 +184,19 @@ def test_damaged_files_are_named_when_they_are_read(data, copy, folder, damage, 
     assert str(path) in str(caught.value)
     assert caught.value.name == "REC0008_frame_001000"
     assert len(frames[1].name) > 0
+
+
+def test_more_ids_may_be_ignored(data, copy):
+    path = sorted((copy / "gt_semantic/val").rglob("*.png"))[0]
+    ids = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    before = open_muses(data, "val", training=True)[0].labels
+    ids[:3] = 33
+    cv2.imwrite(str(path), ids)
+    with pytest.raises(FrameError, match=r"unknown label ids \[33\]: list them in `data\.ignore_ids`"):
+        open_muses(data, "val", training=True)[0]
+    labels = open_muses(replace(data, ignore_ids=(33,)), "val", training=True)[0].labels
+    assert (labels[:3] == 255).all()
+    assert torch.equal(labels[3:], before[3:])  # 255 stays void
 
 
 def test_motion_needs_the_receivers_file(data, copy):

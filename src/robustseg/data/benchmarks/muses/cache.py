@@ -7,7 +7,6 @@ version of the projection and the calibration's numbers. Other settings read oth
 from __future__ import annotations
 
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +38,7 @@ def load_projection(path: Path, size: tuple[int, int], source_bytes: int) -> Spa
                 return None
         with np.load(path, allow_pickle=False) as arrays:
             made_of, pixels, values = arrays["source_bytes"], arrays["pixels"], arrays["values"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+    except Exception:  # a damaged zip or header raises nearly anything
         return None
     good = made_of.shape == () and made_of == source_bytes and pixels.dtype == np.int32 and pixels.ndim == 1
     good = good and values.shape in [(len(pixels), channels) for channels in (1, 2, 3)]
