@@ -6,8 +6,11 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
@@ -85,6 +88,25 @@ def make_writable(folder: Path) -> None:
             pass
     except OSError as error:
         raise type(error)(f"cannot write to {folder} ({error.strerror}): name another folder with --out") from None
+
+
+@contextmanager
+def locked(folder: Path, busy: str) -> Iterator[None]:
+    """Keeps a folder to one command at a time; the lock ends with the process, however that ends.
+
+    Raises:
+        ValueError: Another command holds it; the message is `busy`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock", blocking=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise ValueError(busy) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def sha256(path: Path) -> str:

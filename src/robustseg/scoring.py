@@ -8,20 +8,19 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import cast
 
 import torch
-from filelock import FileLock, Timeout
 from torch.multiprocessing.spawn import ProcessException, spawn
 
 from robustseg.build import load
 from robustseg.data.benchmarks.conventions import habit_note, headline_policy, true_split
 from robustseg.data.sample import Frames
+from robustseg.files import locked
 from robustseg.frames import fingerprint, open_frames
 from robustseg.metrics import AbsentClass
 from robustseg.models.card import read_card
@@ -159,7 +158,8 @@ def evaluate_folder(task: Task, *, out: Path | None = None, processes: int = 1) 
             count_frames(model, frames, plan, tally, progress=report)
         return _named(evaluations(model, frames, plan, tally, split=task.split), task)
     shape, identity = plan.shape(frames), _identity(task, model)
-    with _only_one(out):  # to the very end: what is saved and deleted must be of this evaluation
+    busy = f"another evaluation is at work in {out}: wait for it, or give another --out"
+    with locked(out, busy):  # to the very end: what is saved and deleted must be of this evaluation
         folder = _counting_folder(out, identity, model.card.sha256)
         done = prepare(folder, identity, shape)
         with progress_bar(f"evaluating {task.model}" + (f", {done} frames done before" if done else "")) as report:
@@ -241,22 +241,3 @@ def _count_share(rank: int, task: Task, folder: Path, shape: Shape, processes: i
     tally = in_folder(folder, shape)
     mine: Sequence[int] = range(rank, len(frames), processes)
     count_frames(model, frames, plan, tally, indices=mine)
-
-
-@contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
-    """Keeps a folder of results to one evaluation at a time; the lock ends with the process, however that ends.
-
-    Raises:
-        ValueError: Another evaluation is at work there.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock", blocking=False)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise ValueError(f"another evaluation is at work in {folder}: wait for it, or give another --out") from error
-    try:
-        yield
-    finally:
-        lock.release()

@@ -10,13 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from filelock import FileLock, Timeout
 from lightning.fabric import Fabric
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from torch import distributed
 from torch.multiprocessing.spawn import ProcessException
 
+from robustseg.files import locked
 from robustseg.recipe import Machine
 
 T = TypeVar("T")
@@ -53,18 +53,11 @@ def only_one(folder: Path) -> Iterator[None]:
     Raises:
         ValueError: Another command is at work there.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock", blocking=False)
-    try:
-        if is_first_process():  # the others belong to it
-            lock.acquire()
+    if not is_first_process():  # the others belong to it
         yield
-    except Timeout as error:
-        raise ValueError(
-            f"another training is at work in {folder}: wait for it, or give this one another name"
-        ) from error
-    finally:
-        lock.release()
+        return
+    with locked(folder, f"another training is at work in {folder}: wait for it, or give this one another name"):
+        yield
 
 
 def is_first_process() -> bool:

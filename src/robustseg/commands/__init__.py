@@ -1,0 +1,27 @@
+"""What the command line can do, one function a command; each is as useful from Python.
+
+Heavy parts are imported where they are used, so that `--help` answers at once.
+"""
+
+from robustseg.commands.data import check_data, fake_data, make_world, project, show_conventions, show_stats
+from robustseg.commands.frames import predict, submit
+from robustseg.commands.models import calibrate, convert, demo, train
+from robustseg.commands.scores import evaluate, expect, report
+
+__all__ = [
+    "calibrate",
+    "check_data",
+    "convert",
+    "demo",
+    "evaluate",
+    "expect",
+    "fake_data",
+    "make_world",
+    "predict",
+    "project",
+    "report",
+    "show_conventions",
+    "show_stats",
+    "submit",
+    "train",
+]

@@ -1,0 +1,101 @@
+"""Models: trained, calibrated, converted, shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from robustseg.commands.shared import console, names
+from robustseg.recipe import Backbone, Recipe
+
+
+def train(recipe: Recipe, *, teacher_only: bool = False, restart: bool = False) -> None:
+    """Train a teacher on complete sensors, then a student that survives missing ones.
+
+    Stopped in any way, the same command goes on where it was. A finished teacher of the same recipe and data is used
+    again.
+
+    Args:
+        recipe: What to do.
+        teacher_only: Stop after the teacher; other recipes can then learn from it, by `distill.teacher`.
+        restart: Throw away the teacher and the student that the run's folder holds, and start over.
+    """
+    from robustseg.training.run import train as train_both
+    from robustseg.training.run import train_teacher
+
+    if teacher_only:
+        folder = train_teacher(recipe, restart=restart)
+        console.print(f"teacher: {folder}\nnext: robustseg train RECIPE --distill.teacher {folder}")
+        return
+    folder = train_both(recipe, restart=restart)
+    teacher = recipe.distill.teacher or folder.parent / "teacher"
+    console.print(f"student: {folder}\nnext: robustseg evaluate {folder} --against {teacher}")
+
+
+def calibrate(
+    model: Path,
+    *,
+    split: str = "",
+    recipe_file: Path | None = None,
+    root: str = "",
+    device: str = "auto",
+) -> None:
+    """Fit a model's temperatures anew, so that its confidence agrees with how often it is right; labels stay.
+
+    Training has done it on the frames that selected the weights; do it again for data of your own.
+
+    Args:
+        model: A model folder; its model.json is written anew.
+        split: Which split, not the one that is reported; by default the frames that selected the weights.
+        recipe_file: Whose data to use; by default the recipe the model was trained with, which lies beside it.
+        root: The data folder, if it is not the recipe's.
+        device: Where to compute: cpu, cuda, cuda:1; auto = a GPU if there is one.
+    """
+    from robustseg.scoring import model_recipe
+    from robustseg.training.calibration import calibrate as calibrate_folder
+    from robustseg.training.calibration import calibration_caveat, calibration_frames
+
+    recipe = model_recipe(model, recipe_file=recipe_file, root=root)
+    frames, where = calibration_frames(recipe, split)
+    if caveat := calibration_caveat(recipe, where):
+        console.print(f"note: {caveat}")
+    card = calibrate_folder(model, frames, where, device=device)
+    for number, temperature in enumerate(card.temperatures, start=1):
+        console.print(f"{number} of {len(card.modalities)} modalities: temperature {temperature:.3f}")
+    console.print(f"{model / 'model.json'}: fitted on {where}")
+
+
+def convert(checkpoint: Path, out: Path, *, backbone: Backbone, classes: int, sensors: str) -> None:
+    """Turn a released RobustSeg or AnySeg checkpoint into a model folder.
+
+    Args:
+        checkpoint: A .pth file; it is read without running code from it.
+        out: The model folder to write.
+        backbone: The network it was trained with.
+        classes: How many classes it knows.
+        sensors: Names in the order of training, as in rgb,depth,event,lidar.
+    """
+    from robustseg.models.released import convert as convert_checkpoint
+
+    for line in convert_checkpoint(checkpoint, out, backbone=backbone, classes=classes, sensors=names(sensors) or []):
+        console.print(line)
+    console.print(f"model folder: {out}")
+
+
+def demo(
+    *,
+    out: Path = Path("demo"),
+    train_frames: int = 600,
+    epochs: int = 10,
+    restart: bool = False,
+) -> None:
+    """From nothing to a student that survives missing sensors, on the built-in world, in minutes.
+
+    Args:
+        out: Where everything goes.
+        train_frames: Frames to train on.
+        epochs: Of the teacher and of the student.
+        restart: Throw away what another demo has left there.
+    """
+    from robustseg.demo import run_demo
+
+    run_demo(out, train_frames=train_frames, epochs=epochs, restart=restart, console=console)
