@@ -130,6 +130,13 @@ def test_quarter_turns_are_not_corrected_and_refused():
         Data(kind="mcubes", size=(32, 32), mirror_aolp=True, transforms=Transforms(quarter_turns=True))
 
 
+def test_recordings_stand_in_order_of_time_however_they_are_listed(copy):
+    path = copy / "list_folder" / "val.txt"
+    path.write_text("\n".join(reversed(stems(copy, "val"))))
+    frames = open_benchmark(data(copy), "val")
+    assert [frames[index].name for index in range(len(frames))] == sorted(stems(copy, "val"))
+
+
 def test_lists_may_have_blank_lines_and_doubles(tmp_path):
     path = tmp_path / "train.txt"
     path.write_bytes(b"\xef\xbb\xbfone_1\r\n\r\n  two_2 \r\none_1\r\n\n")

@@ -106,7 +106,7 @@ def open_mcubes(data: Data, split: str, *, training: bool = False) -> BenchmarkF
         clip="raw_polarisation" not in on,
         square="centre_crop" in on and not training,
     )
-    stems = read_list(root / LISTS / f"{true_split(data, split)}.txt")
+    stems = sorted(read_list(root / LISTS / f"{true_split(data, split)}.txt"))  # recordings in order of time
     return BenchmarkFrames(
         [_scene(root, stem, modalities) for stem in stems],
         modalities=modalities,
