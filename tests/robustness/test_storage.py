@@ -153,6 +153,17 @@ def test_numbers_beyond_all_bounds_and_archives_are_refused(found: Evaluation, t
         load(tmp_path)
 
 
+def test_damaged_headers_are_one_clear_line(found: Evaluation, tmp_path) -> None:
+    save(found, tmp_path)
+    whole = (tmp_path / "counts.npy").read_bytes()
+    for place in range(10, 60):
+        (tmp_path / "counts.npy").write_bytes(whole[:place] + b"#" + whole[place + 1 :])
+        sign(tmp_path)
+        with pytest.raises(ValueError, match=r"counts\.npy") as caught:
+            load(tmp_path)
+        assert "\n" not in str(caught.value)
+
+
 def test_large_and_broken_files_are_refused(found: Evaluation, tmp_path, monkeypatch) -> None:
     save(found, tmp_path)
     (tmp_path / "counts.npy").write_bytes((tmp_path / "counts.npy").read_bytes()[:-8])

@@ -177,6 +177,14 @@ def _check(named: Mapping[str, tuple[str, ...]], tags: tuple[Any, ...], subsets:
         raise ValueError(f"the most frequent class cannot be {majority}")
 
 
+def _mapped(path: Path) -> np.ndarray:
+    """An array that stays on the disk; unlike np.load it opens no zip and no pickle."""
+    try:
+        return np.lib.format.open_memmap(path, "c")
+    except Exception as error:  # a damaged header ends numpy's parser in more ways than one
+        raise ValueError(f"{path.name} cannot be read: {' '.join(str(error).split())}") from error
+
+
 def _read_arrays(folder: Path, digests: Mapping[str, str], shape: tuple[int, int, int]) -> dict[str, Tensor]:
     """The arrays, of the types and sizes that belong to what the JSON names."""
     F, S, K = shape
@@ -188,7 +196,7 @@ def _read_arrays(folder: Path, digests: Mapping[str, str], shape: tuple[int, int
         path = folder / name
         if sha256(path) != digests.get(name):
             raise ValueError(f"{name} does not belong to {JSON_FILE} beside it: evaluate again")
-        array = np.lib.format.open_memmap(path, "c")  # unlike np.load it opens no zip and no pickle
+        array = _mapped(path)
         if (array.dtype, array.shape) != (DTYPES[key], shapes[key]):
             raise ValueError(f"{name} is {array.dtype} {array.shape}, not {np.dtype(DTYPES[key])} {shapes[key]}")
         if key != "scored" and array.size and not array.min() >= 0:
