@@ -6,13 +6,14 @@ import pytest
 from filelock import FileLock, Timeout
 
 from robustseg import scoring
-from robustseg.build import build_model
+from robustseg.build import build_model, load
 from robustseg.data.world import WorldFrames
+from robustseg.data.world.files import make_world
 from robustseg.frames import open_frames
 from robustseg.models.card import ModelCard, read_card, write_card
 from robustseg.models.weights import save_model
 from robustseg.recipe import Data, Model, Recipe, Scoring, World
-from robustseg.recipe_file import write_recipe
+from robustseg.recipe_file import read_recipe, write_recipe
 from robustseg.robustness import load_study
 from robustseg.robustness.tally import Tally
 from robustseg.scoring import (
@@ -219,3 +220,24 @@ def stop_after(frames: int):
             raise KeyboardInterrupt
 
     return done
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_bad_frame_is_named_and_nothing_is_lost(model_folder, tmp_path, processes: int) -> None:
+    """Files that a model was trained on, one of them damaged since."""
+    world = tmp_path / "world"
+    make_world(world, train=2, val=5, size=(32, 64))
+    recipe = read_recipe(world / "recipe.yaml", ["--data.root", str(world)])
+    card = replace(read_card(model_folder), modalities=recipe.data.modalities)
+    save_model(model_folder, load(model_folder), card)
+    write_recipe(model_folder / "recipe.yaml", recipe)
+    bad = sorted((world / "depth" / "val").iterdir())[3]
+    whole = bad.read_bytes()
+    bad.write_bytes(whole[:100])
+    one_by_one = replace(task(model_folder), batch_size=1)
+    with pytest.raises(ValueError, match=rf"{bad.name} .*; what was counted is kept: .*data check") as caught:
+        evaluate_folder(one_by_one, out=tmp_path / "out", processes=processes)
+    assert "FrameError" not in str(caught.value)
+    bad.write_bytes(whole)
+    evaluate_folder(one_by_one, out=tmp_path / "out", processes=processes)
+    assert load_study(tmp_path / "out")["emm"].scored.all()

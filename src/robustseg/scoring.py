@@ -19,7 +19,7 @@ from torch.multiprocessing.spawn import ProcessException, spawn
 
 from robustseg.build import load
 from robustseg.data.benchmarks.conventions import habit_note, headline_policy, true_split
-from robustseg.data.sample import Frames
+from robustseg.data.sample import FrameError, Frames
 from robustseg.files import locked
 from robustseg.frames import fingerprint, open_frames
 from robustseg.metrics import AbsentClass
@@ -33,9 +33,11 @@ from robustseg.robustness.cases import Which
 from robustseg.robustness.evaluate import Plan, Progress, check_frames, count_frames, evaluations, make_plan
 from robustseg.robustness.tally import Shape, finished, in_folder, in_memory, prepare
 from robustseg.robustness.views import views_note
+from robustseg.traces import said
 from robustseg.version import __version__
 
 SUMMARY_FILE = "training.json"
+GO_ON = "what was counted is kept: `robustseg data check` names every bad file, then the same command goes on"
 UNFINISHED = "unfinished"
 """The folder, in that of the results, of evaluations that are not done, each in a folder of its own."""
 
@@ -165,7 +167,10 @@ def evaluate_folder(task: Task, *, out: Path | None = None, processes: int = 1) 
         with progress_bar(f"evaluating {task.model}" + (f", {done} frames done before" if done else "")) as report:
             if processes == 1:
                 tally = in_folder(folder, shape)
-                count_frames(model, frames, plan, tally, progress=report)
+                try:
+                    count_frames(model, frames, plan, tally, progress=report)
+                except FrameError as error:
+                    raise ValueError(f"{error}; {GO_ON}") from error
             else:
                 _share(task, folder, shape, processes, report)
         study = _named(evaluations(model, frames, plan, in_folder(folder, shape), split=task.split), task)
@@ -223,8 +228,7 @@ def _share(task: Task, folder: Path, shape: Shape, processes: int, report: Progr
         while not context.join(timeout=0.5):
             report(len(finished(folder)), shape.frames)
     except ProcessException as error:
-        lines = str(error).strip().splitlines()
-        raise ValueError(f"an evaluating process stopped: {lines[-1]}") from error
+        raise ValueError(f"an evaluating process stopped: {said(str(error))}; {GO_ON}") from error
     finally:  # none may go on counting where the next evaluation does
         for process in cast(list[BaseProcess], context.processes):
             process.terminate()

@@ -57,8 +57,14 @@ def test_a_study_has_a_folder_for_every_protocol(found: Evaluation, tmp_path) ->
 def test_what_an_earlier_model_left_behind_is_not_mixed_in(found: Evaluation, tmp_path, what: str) -> None:
     earlier = {"weights": "old"} if what == "weights" else {"frames": tuple(f"g{place}" for place in range(6))}
     save_study({"emm": replace(found, weights="new")}, tmp_path)
-    save_study({"nm": replace(found, **({"weights": "new"} | earlier))}, tmp_path)
+    save_study({"nm": replace(found, protocol="nm", **({"weights": "new"} | earlier))}, tmp_path)
     with pytest.raises(ValueError, match=rf"nm is of other {what} than .*--protocols emm,nm, or delete"):
+        load_study(tmp_path)
+
+
+def test_a_folder_holds_the_protocol_of_its_name(found: Evaluation, tmp_path) -> None:
+    save(replace(found, protocol="rmm_0.5"), tmp_path / "nm")
+    with pytest.raises(ValueError, match="nm holds protocol 'rmm_0.5', not 'nm'"):
         load_study(tmp_path)
 
 

@@ -166,7 +166,9 @@ def _count_batch(model: Segmenter, images: Images, plan: Plan, tally: Tally, zer
         part, rows = tally.parts[protocol], index[scored].numpy()
         truth = labels[scored]
         if part.confidence is None:
-            predictions = logits.max(dim=1).indices  # on CPUs several times as fast as argmax
+            highest, predictions = logits.max(dim=1)  # on CPUs several times as fast as argmax
+            if bool(highest.isnan().any()):
+                raise ValueError(f"the model's output for {', '.join(batch.names)} is not a number")
         else:
             confidence, predictions = most_likely(logits)
             binned = bin_confidence(confidence, predictions == truth, truth != IGNORE)

@@ -128,12 +128,15 @@ class Evaluation:
     def summary(self) -> dict[str, Any]:
         """The scores as plain numbers, rounded, for JSON; None where nothing was scored or a class occurs nowhere."""
         absents: tuple[AbsentClass, ...] = ("zero", "skip")
-        return {
-            "headline": self.absent,
+        over_subsets = {
             "mean": {absent: _number(self.mean(absent)) for absent in absents},
             "full": {absent: _number(self.full(absent)) for absent in absents},
             "worst": {absent: _named(*self.worst(absent)) for absent in absents},
             "expected": {str(rate): _number(emm_expected(self.miou(), self.subsets, rate)) for rate in EMM_RATES},
+        }
+        return {
+            "headline": self.absent,
+            **({} if any(self.states) else over_subsets),
             "subsets": [
                 {
                     "name": name,

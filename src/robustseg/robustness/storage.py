@@ -116,6 +116,9 @@ def load_study(folder: Path) -> dict[str, Evaluation]:
     study = {protocol: load(path) for protocol, path in folders.items() if (path / JSON_FILE).is_file()}
     if not study:
         raise FileNotFoundError(f"{folder} holds no {JSON_FILE}: run robustseg evaluate first")
+    for protocol, evaluation in study.items():
+        if evaluation.protocol != protocol:
+            raise ValueError(f"{folders[protocol]} holds protocol {evaluation.protocol!r}, not {protocol!r}")
     first, *others = study
     for protocol in others:
         for what in ALIKE:

@@ -36,11 +36,11 @@ class History:
         recordings: dict[str, list[int]] = {}
         self.position: list[int] = []
         for index, sequence in enumerate(frames.sequences):
-            own = recordings.setdefault(sequence or f"frame {index}", [])
+            own = recordings.setdefault(sequence, [])
             self.position.append(len(own))
             own.append(index)
         self._known = [bool(sequence) for sequence in frames.sequences]
-        self._index = [recordings[sequence or f"frame {i}"] for i, sequence in enumerate(frames.sequences)]
+        self._index = [recordings[sequence] for sequence in frames.sequences]
         self._read = lru_cache(maxsize=REMEMBERED)(lambda index: frames[index])
 
     def shown(self, index: int, variant: Variant) -> int | None:

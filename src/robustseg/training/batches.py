@@ -5,7 +5,6 @@ So a run that stops anywhere goes on with the very batch that it would have seen
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -20,6 +19,7 @@ from robustseg.data.transforms import augment, sample_generator
 from robustseg.distill.prototypes import draw_permutation
 from robustseg.failures import draw_present
 from robustseg.recipe import Transforms
+from robustseg.traces import said
 
 ORDER_STREAM = 1
 
@@ -162,8 +162,7 @@ def _without_traces(loader: Iterable[TrainingBatch]) -> Iterator[TrainingBatch]:
         _, traced, told = str(error).partition("Original Traceback")
         if not traced:
             raise
-        said = re.search(r"^[A-Za-z_][\w.]*: (.*)", told, flags=re.MULTILINE | re.DOTALL)  # after the error's type
-        raise ValueError(said[1].strip() if said else str(error)) from error
+        raise ValueError(said(told)) from error
 
 
 def _collate(drawn: Sequence[Drawn]) -> TrainingBatch:

@@ -18,6 +18,7 @@ from torch.multiprocessing.spawn import ProcessException
 
 from robustseg.files import locked
 from robustseg.recipe import Machine
+from robustseg.traces import said
 
 T = TypeVar("T")
 
@@ -30,7 +31,7 @@ def launch(machine: Machine, function: Callable[[Fabric], T]) -> T:
         function: Can be pickled if there are several devices, and so can what it returns.
 
     Raises:
-        ValueError: A spawned process stopped; the message is its last line.
+        ValueError: A spawned process stopped; the message is that of its error.
     """
     fabric = Fabric(
         accelerator=machine.accelerator,
@@ -42,8 +43,7 @@ def launch(machine: Machine, function: Callable[[Fabric], T]) -> T:
     try:
         return fabric.launch(partial(_call, function=function))  # as arguments, Fabric would take recipes apart
     except ProcessException as error:  # raised, or killed from outside
-        lines = str(error).strip().splitlines()
-        raise ValueError(f"a training process stopped: {lines[-1]}") from error
+        raise ValueError(f"a training process stopped: {said(str(error))}") from error
 
 
 @contextmanager
