@@ -67,6 +67,11 @@ def test_a_panel_per_fault_and_advice(runs) -> None:
     assert "No fault is worse" in fault_section(swapped(runs, faults=replace(mild, counts=counts))).lead
 
 
+def test_names_of_models_keep_their_capitals(runs) -> None:
+    named = tuple(replace(model, name=f"Runs/A_B {model.name}") for model in runs.models)
+    assert comparison_section(replace(runs, models=named)).title == "Runs/A_B teacher against Runs/A_B student"
+
+
 def test_confidence_by_inputs_left(runs) -> None:
     found = runs.subject.subsets
     assert found.confidence is not None

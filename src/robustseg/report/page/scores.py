@@ -20,7 +20,7 @@ from robustseg.report.charts.upset import upset_plot
 from robustseg.report.html_table import grid_html, heat_map
 from robustseg.report.page.section import Section, beside, details, either, empty, figure
 from robustseg.report.runs import Runs
-from robustseg.report.subsets import by_size, narrowed, phrase, telling_rows
+from robustseg.report.subsets import by_size, capital, narrowed, phrase, telling_rows
 from robustseg.report.tables import class_table, comparison_table, condition_table, subset_table
 from robustseg.report.tables.words import POLICY
 from robustseg.report.verdict import comparison
@@ -81,7 +81,7 @@ def comparison_section(runs: Runs, absent: AbsentClass | None = None) -> Section
         grid = grids["comparison"]
         short = replace(grid, title="In short", rows=grid.summary, summary=(), caption="")
         body = beside(body, grid_html(short)) + details("The numbers as a table", [grid])
-    return Section("comparison", title.capitalize(), lead, body, grids)
+    return Section("comparison", capital(title), lead, body, grids)
 
 
 def class_section(runs: Runs) -> Section:
