@@ -124,6 +124,15 @@ def test_faults_that_need_a_past_say_on_how_many_frames(runs) -> None:
     assert "past" not in fault_section(runs).lead
 
 
+def test_sizes_that_were_not_scored_are_said(runs) -> None:
+    found = replace(runs.subject.subsets, confidence=None)
+    rows = [row for row, size in enumerate(found.subsets.sum(dim=1).tolist()) if size in (1, 4)]
+    few = replace(found, counts=found.counts[:, rows], scored=found.scored[:, rows], subsets=found.subsets[rows])
+    alone = replace(runs, models=(replace(runs.subject, study={"emm": few}),))
+    assert "With 3 and 2 left nothing was scored." in comparison_section(alone).body
+    assert "nothing was scored" not in comparison_section(runs).body
+
+
 def test_names_of_models_keep_their_capitals(runs) -> None:
     named = tuple(replace(model, name=f"Runs/A_B {model.name}") for model in runs.models)
     assert comparison_section(replace(runs, models=named)).title == "Runs/A_B teacher against Runs/A_B student"
