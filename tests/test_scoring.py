@@ -10,7 +10,7 @@ from robustseg.data.world import WorldFrames
 from robustseg.frames import open_frames
 from robustseg.models.card import ModelCard, read_card
 from robustseg.models.weights import save_model
-from robustseg.recipe import Data, Model, Recipe, World
+from robustseg.recipe import Data, Model, Recipe, Scoring, World
 from robustseg.recipe_file import write_recipe
 from robustseg.scoring import (
     SUMMARY_FILE,
@@ -79,6 +79,14 @@ def test_a_stopped_evaluation_goes_on(model_folder, tmp_path, monkeypatch) -> No
         assert found[protocol].tags == evaluation.tags
     discard_unfinished(tmp_path / "out")
     assert not (tmp_path / "out" / "unfinished").exists()
+
+
+def test_views_are_told(model_folder, tmp_path) -> None:
+    plain = task(model_folder)
+    assert evaluate_folder(plain, out=tmp_path / "plain")["emm"].note == ""
+    mirrored = replace(plain, scoring=Scoring(flip=True))
+    found = evaluate_folder(mirrored, out=tmp_path / "mirrored")
+    assert {entry.note for entry in found.values()} == {"scored on views of each frame: mirrored"}
 
 
 def test_another_model_starts_over(model_folder, tmp_path) -> None:

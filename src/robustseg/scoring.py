@@ -112,6 +112,22 @@ def model_recipe(model: Path, *, recipe_file: Path | None, root: str) -> Recipe:
     return replace(recipe, data=replace(recipe.data, root=root or recipe.data.root))
 
 
+def scoring_note(scoring: Scoring) -> str:
+    """What a reader must know of how frames became predictions; empty = each as it is, in one piece.
+
+    Example:
+        >>> scoring_note(Scoring(scales=(0.75, 1.0), flip=True, window=(64, 96)))
+        'scored on views of each frame: at scales 0.75 and 1, mirrored, in windows of 64x96'
+    """
+    views = (
+        "" if scoring.scales == (1.0,) else "at scales " + " and ".join(f"{scale:g}" for scale in scoring.scales),
+        "mirrored" if scoring.flip else "",
+        "in windows of {}x{}".format(*scoring.window) if scoring.window else "",
+    )
+    told = ", ".join(filter(None, views))
+    return f"scored on views of each frame: {told}" if told else ""
+
+
 def selection_note(model: Path, split: str, data: Data | None = None) -> str:
     """What a reader of this model's scores on `split` of `data` must know of how it was chosen; empty = nothing.
 
@@ -169,7 +185,11 @@ def discard_unfinished(out: Path) -> None:
 
 
 def _named(found: dict[str, Evaluation], task: Task) -> dict[str, Evaluation]:
-    notes = (selection_note(task.model, task.split, task.data), habit_note(task.data, task.split))
+    notes = (
+        selection_note(task.model, task.split, task.data),
+        habit_note(task.data, task.split),
+        scoring_note(task.scoring),
+    )
     note = "; ".join(part for part in notes if part)
     absent: AbsentClass = headline_policy(task.data)
     return {
