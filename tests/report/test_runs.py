@@ -2,6 +2,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from synthetic import evaluation
 
 from robustseg.models.card import read_card
@@ -57,6 +58,23 @@ def test_unlike_evaluations_are_not_compared(folders) -> None:
         open_runs([folders / "world", folders / "other"])
     with pytest.raises(ValueError, match="at least one"):
         open_runs([])
+
+
+def test_labels_of_other_data_are_told(folders, toy_model) -> None:
+    save_model(folders / "like", toy_model, toy_model.card)
+    like = evaluation("like", modalities=("rgb", "depth", "lidar"), seed=7)
+    save(like, folders / "like" / "evaluation" / "val")
+    assert open_runs([folders / "world"]).remarks == ()
+    (remark,) = open_runs([folders / "like", folders / "world" / "student"]).remarks
+    assert remark.startswith("student and like were scored on different labels")
+
+
+def test_an_evaluation_without_labels_is_refused(folders, toy_model) -> None:
+    save_model(folders / "void", toy_model, toy_model.card)
+    void = evaluation("void", modalities=("rgb", "depth", "lidar"))
+    save(replace(void, counts=torch.zeros_like(void.counts)), folders / "void" / "evaluation" / "val")
+    with pytest.raises(ValueError, match="no labelled pixel was scored"):
+        open_runs([folders / "void"])
 
 
 def test_a_choice_of_splits_is_left_to_the_reader(folders, toy_model) -> None:

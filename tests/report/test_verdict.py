@@ -55,6 +55,21 @@ def test_two_models_in_a_sentence() -> None:
     )
 
 
+def test_one_policy_for_both_models() -> None:
+    subject, other = evaluation(confident=False), evaluation(skill=0.8, confident=False)
+    told = comparison(("student", replace(subject, absent="skip")), ("teacher", other))
+    assert told == comparison(("student", subject), ("teacher", other), "skip")
+    assert told != comparison(("student", subject), ("teacher", other), "zero")
+
+
+def test_what_is_expected_is_unknown_without_all_subsets() -> None:
+    found = evaluation(confident=False)
+    rows = [row for row, size in enumerate(found.subsets.sum(dim=1).tolist()) if size in (1, 3, 4)]
+    few = replace(found, counts=found.counts[:, rows], scored=found.scored[:, rows], subsets=found.subsets[rows])
+    tile = next(entry for entry in tiles(few) if entry.name == "Expected")
+    assert (tile.value, tile.words) == ("–", "unknown: not every set of inputs was scored")
+
+
 def test_tiles() -> None:
     found = tiles(scored(PAIR, ("camera", "event")))
     assert [entry.value for entry in found] == ["60.0", "50.0", "57.3", "40.0"]  # (81 * 60 + 9 * 50 + 9 * 40) / 99

@@ -64,7 +64,7 @@ def test_what_an_earlier_model_left_behind_is_not_mixed_in(found: Evaluation, tm
 
 def test_a_folder_holds_the_protocol_of_its_name(found: Evaluation, tmp_path) -> None:
     save(replace(found, protocol="rmm_0.5"), tmp_path / "nm")
-    with pytest.raises(ValueError, match="nm holds protocol 'rmm_0.5', not 'nm'"):
+    with pytest.raises(ValueError, match=r"nm holds protocol 'rmm_0\.5', not 'nm'"):
         load_study(tmp_path)
 
 

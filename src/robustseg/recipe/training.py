@@ -134,7 +134,7 @@ class Machine:
     """Where and how training runs.
 
     Results depend on the number of processes, as each has its own batch statistics and hard pixels, and on the
-    precision; on the rest only by rounding.
+    precision. GPUs draw other dropout than CPUs. On the rest results depend only by rounding.
 
     Attributes:
         accelerator: Lightning's name: "auto", "cpu", "gpu".

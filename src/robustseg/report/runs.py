@@ -91,6 +91,11 @@ def open_runs(folders: Sequence[Path], split: str = "") -> Runs:
         models.append(_model(name, folder, split))
     for model in models[1:]:
         _check_comparable(models[0], model)
+        if not _same_labels(models[0].subsets, model.subsets):
+            remarks.append(
+                f"{model.name} and {models[0].name} were scored on different labels of frames of the same names: "
+                "their numbers are not comparable"
+            )
     return Runs((*reversed(models[1:]), models[0]), split, tuple(remarks))
 
 
@@ -136,6 +141,10 @@ def _model(name: str, folder: Path, split: str) -> Model:
     card = read_card(folder)
     if any(entry.weights not in ("", card.sha256) for entry in study.values()):
         raise ValueError(f"{path} is of other weights than {folder} holds now: robustseg evaluate {folder} again")
+    if not bool(study["emm"].counts.any()):
+        raise ValueError(
+            f"{path}: no labelled pixel was scored, there is nothing to report: evaluate on labelled frames"
+        )
     return Model(name, folder, card, study, read_recipe(recipe) if recipe.is_file() else None)
 
 
@@ -147,3 +156,10 @@ def _check_comparable(subject: Model, other: Model) -> None:
                 f"{subject.folder} and {other.folder} were evaluated on different {kind}: evaluate them again, or "
                 "report them one by one"
             )
+
+
+def _same_labels(one: Evaluation, other: Evaluation) -> bool:
+    """Whether each frame has as many pixels of each class in both, in the frames that both scored with everything."""
+    both = one.scored[:, -1] & other.scored[:, -1]  # F
+    mine, theirs = (entry.counts[:, -1, :, 0] + entry.counts[:, -1, :, 2] for entry in (one, other))  # F K
+    return bool((mine[both] == theirs[both]).all())

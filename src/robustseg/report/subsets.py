@@ -97,6 +97,11 @@ def listed(words: Sequence[str]) -> str:
     return f"{', '.join(others)} and {last}" if others else last
 
 
+def capital(words: str) -> str:
+    """Words as a sentence begins with them; names in them stay as they are, unlike with `str.capitalize`."""
+    return words[:1].upper() + words[1:]
+
+
 def ranking(values: Mapping[str, float]) -> list[str]:
     """Names from the highest value to the lowest; NaN last."""
     return sorted(values, key=lambda name: -math.inf if math.isnan(values[name]) else values[name], reverse=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from robustseg.metrics import AbsentClass
 from robustseg.report.charts.svg import number
-from robustseg.report.subsets import by_mask, devices, listed, losses, phrase, ranking
+from robustseg.report.subsets import by_mask, capital, devices, listed, losses, phrase, ranking
 from robustseg.robustness.evaluation import Evaluation
 from robustseg.robustness.protocols import emm_expected
 
@@ -46,12 +46,19 @@ def verdict(evaluation: Evaluation, worths: dict[str, float], absent: AbsentClas
 def comparison(
     subject: tuple[str, Evaluation], other: tuple[str, Evaluation], absent: AbsentClass | None = None
 ) -> str:
-    """The subject against another model in a sentence, on the subsets that both were scored on."""
+    """The subject against another model in a sentence, on the subsets that both were scored on.
+
+    Args:
+        subject: Its name and evaluation.
+        other: The same, of another model.
+        absent: How classes that occur nowhere enter both's means; None = as the subject's evaluation says.
+    """
     (name, mine), (other_name, theirs) = subject, other
+    absent = absent or mine.absent
     gains = (mine.miou(absent) - theirs.miou(absent)).tolist()
     known = [gain for gain in gains if not math.isnan(gain)]
     if not known:
-        return f"{name.capitalize()} and {other_name} were scored on no subset in common."
+        return f"{capital(name)} and {other_name} were scored on no subset in common."
     mean = mine.mean(absent) - theirs.mean(absent)
     full = mine.full(absent) - theirs.full(absent)
     where = f"better in {sum(gain > 0 for gain in known)} of {len(known)} subsets"
@@ -70,9 +77,15 @@ def tiles(evaluation: Evaluation, absent: AbsentClass | None = None) -> list[Til
     return [
         Tile("All sensors", number(evaluation.full(absent)), "mIoU in %, nothing missing"),
         Tile("Mean of subsets", number(evaluation.mean(absent)), f"over {len(known)} sets of sensors"),
-        Tile("Expected", number(expected), f"if each input fails {RATE:.0%} of the time, never all"),
+        Tile("Expected", number(expected), _rate_words(expected)),
         Tile("Worst", number(known[worst]), phrase(worst, evaluation.modalities)),
     ]
+
+
+def _rate_words(expected: float) -> str:
+    if math.isnan(expected):
+        return "unknown: not every set of inputs was scored"
+    return f"if each input fails {RATE:.0%} of the time, never all"
 
 
 def _average_loss(lost: dict[str, float]) -> str:

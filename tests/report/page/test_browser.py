@@ -150,6 +150,12 @@ def test_nothing_sticks_out(tab: Tab, page: Path, width: int) -> None:
     quiet(tab, page)
 
 
+def test_the_table_of_calibration_needs_no_scrolling(tab: Tab, page: Path) -> None:
+    box = "document.querySelector('#confidence .beside .scroll:has(table)')"
+    assert tab.eval(f"{box}.scrollWidth <= {box}.clientWidth")
+    quiet(tab, page)
+
+
 def test_everything_can_be_reached_and_has_a_name(tab: Tab) -> None:
     tree = tab.call("Accessibility.getFullAXTree")["nodes"]
     active = [node for node in tree if node.get("role", {}).get("value") in ("button", "link", "image")]

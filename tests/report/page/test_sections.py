@@ -67,6 +67,77 @@ def test_a_panel_per_fault_and_advice(runs) -> None:
     assert "No fault is worse" in fault_section(swapped(runs, faults=replace(mild, counts=counts))).lead
 
 
+def stepped(runs: Runs, right: dict[str, list[int]]) -> Runs:
+    """The subject with faults whose severities get so many of 100 pixels of one class right."""
+    well = evaluation(classes=("road",), frames=1, confident=False)
+    score = {1: 40, 2: 50, 3: 60, 4: 70}
+    hits = torch.tensor([score[size] for size in well.subsets.sum(dim=1).tolist()])
+    states = tuple(f"{name}:{severity}" for name in right for severity in range(1, 6))
+    broken = torch.tensor([entry for line in right.values() for entry in line])
+    all_there = torch.ones(len(states), 4, dtype=torch.bool)
+    found = replace(well, counts=pixels(hits))
+    wrong = replace(
+        well,
+        counts=pixels(broken),
+        scored=torch.ones(1, len(states), dtype=torch.bool),
+        subsets=all_there,
+        protocol="faults",
+        states=states,
+    )
+    return swapped(runs, emm=found, faults=wrong)
+
+
+def pixels(hits: torch.Tensor) -> torch.Tensor:
+    return torch.stack([hits, torch.zeros_like(hits), 100 - hits], dim=-1)[None, :, None]
+
+
+def test_of_faults_that_are_worse_at_once_the_worst_is_named(runs) -> None:
+    first = {"blackout@rgb": [59, 58, 57, 56, 55], "noise@lidar": [50, 40, 30, 20, 10], "drift@depth": [70] * 5}
+    assert (
+        "2 of 3 faults become worse than losing the sensor altogether, 2 of them at severity 1, above all noise of "
+        "lidar, which then costs 10.0 points more than its loss."
+    ) in fault_section(stepped(runs, first)).lead
+    later = {"blackout@rgb": [70, 70, 57, 70, 70], "noise@lidar": [70, 70, 70, 55, 55]}
+    assert ("first blackout of rgb, which then costs 3.0 points more than its loss, at severity 3.") in fault_section(
+        stepped(runs, later)
+    ).lead
+    less = {"blackout@rgb": [70, 70, 70, 70, 60]}
+    assert "No fault is worse" in fault_section(stepped(runs, less)).lead
+
+
+def test_without_a_score_of_the_loss_there_is_no_advice(runs) -> None:
+    alone = evaluation(modalities=("rgb",))
+    lead = fault_section(swapped(runs, emm=alone, faults=faults(alone))).lead
+    assert "worse" in lead
+    assert "altogether" not in lead
+
+
+def test_faults_that_need_a_past_say_on_how_many_frames(runs) -> None:
+    broken = runs.subject.study["faults"]
+    scored = broken.scored.clone()
+    drift = [place for place, state in enumerate(broken.states) if state.startswith("drift@")]
+    scored[:7, drift] = False
+    scored[:, [place for place in drift if broken.states[place].endswith(":5")]] = False
+    lead = fault_section(swapped(runs, faults=replace(broken, scored=scored))).lead
+    assert "Drift: on the 5 of 12 frames whose past reaches back." in lead
+    assert "Severities that no frame's past reaches are left out." in lead
+    assert "past" not in fault_section(runs).lead
+
+
+def test_sizes_that_were_not_scored_are_said(runs) -> None:
+    found = replace(runs.subject.subsets, confidence=None)
+    rows = [row for row, size in enumerate(found.subsets.sum(dim=1).tolist()) if size in (1, 4)]
+    few = replace(found, counts=found.counts[:, rows], scored=found.scored[:, rows], subsets=found.subsets[rows])
+    alone = replace(runs, models=(replace(runs.subject, study={"emm": few}),))
+    assert "With 3 and 2 left nothing was scored." in comparison_section(alone).body
+    assert "nothing was scored" not in comparison_section(runs).body
+
+
+def test_names_of_models_keep_their_capitals(runs) -> None:
+    named = tuple(replace(model, name=f"Runs/A_B {model.name}") for model in runs.models)
+    assert comparison_section(replace(runs, models=named)).title == "Runs/A_B teacher against Runs/A_B student"
+
+
 def test_confidence_by_inputs_left(runs) -> None:
     found = runs.subject.subsets
     assert found.confidence is not None

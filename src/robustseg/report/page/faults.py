@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
+from robustseg.failures import SEVERITIES
 from robustseg.report.charts.lines import Axis, Series, chart, score_axis
 from robustseg.report.charts.svg import key, number
 from robustseg.report.page.section import Section, details, empty, panels
 from robustseg.report.runs import Runs
-from robustseg.report.subsets import devices
+from robustseg.report.subsets import capital, devices
 from robustseg.report.tables.faults import Fault, fault_table, read_faults
+
+LEVELS = len(SEVERITIES)
 
 GONE = 6.0
 """Where the score without the sensor stands, behind the severities 1 to 5."""
@@ -38,10 +43,13 @@ def fault_section(runs: Runs) -> Section:
     used = [place for place, name in enumerate(sensors) if any(entry.sensor == name for entry in found)]
     legend = key([sensors[place] for place in used], series=used)
     grid = fault_table(study["faults"], runs.subject.subsets)
-    lead = (
-        f"One sensor at a time gets worse, severity 1 to 5, while all others work. Hollow marks: the sensor switched "
-        f"off. {_advice(found)}"
+    frames = len(study["faults"].frames)
+    sentences = (
+        "One sensor at a time gets worse, severity 1 to 5, while all others work.",
+        _advice(found),
+        _past(found, frames),
     )
+    lead = " ".join(filter(None, sentences))
     body = legend + panels(drawn) + details("The numbers as a table", [grid])
     return Section("faults", title, lead, body, {"faults": grid})
 
@@ -62,17 +70,37 @@ def _label(name: str, group: list[Series]) -> str:
 
 
 def _advice(found: list[Fault]) -> str:
-    """How many faults cost more than the sensor's loss, and which first."""
-    worse = {
-        f"{_spoken(entry.fault)} of {entry.sensor}": min(bad)
-        for entry in found
-        if (bad := [step for step, score in entry.scores.items() if score < entry.gone])
-    }
+    """How many faults cost more than the sensor's loss, and which is the worst of those that do so first."""
+    known = [entry for entry in found if not math.isnan(entry.gone)]
+    if not known:
+        return ""
+    hollow = "Hollow marks: the sensor switched off."
+    worse = [(onset, -extra, entry) for entry in known for onset, extra in _onset(entry)]
     if not worse:
-        return "No fault is worse than losing the sensor altogether."
-    name, severity = min(worse.items(), key=lambda entry: entry[1])
-    many = f"{len(worse)} of {len(found)} faults become" if len(worse) > 1 else f"1 of {len(found)} faults becomes"
-    return f"{many} worse than losing the sensor altogether, the earliest {name}, from severity {severity} on."
+        return f"{hollow} No fault is worse than losing the sensor altogether."
+    severity, extra, entry = min(worse, key=lambda case: case[:2])
+    many = f"{len(worse)} of {len(known)} faults become" if len(worse) > 1 else f"1 of {len(known)} faults becomes"
+    early = sum(onset == severity for onset, *_ in worse)
+    first = f"{_spoken(entry.fault)} of {entry.sensor}, which then costs {number(-extra)} points more than its loss"
+    which = f"{early} of them at severity {severity}, above all {first}" if early > 1 else f"first {first}"
+    at = "" if early > 1 else f", at severity {severity}"
+    return f"{hollow} {many} worse than losing the sensor altogether, {which}{at}."
+
+
+def _onset(entry: Fault) -> list[tuple[int, float]]:
+    """The first severity at which the fault costs more than the sensor's loss, by how many points; else empty."""
+    extra = {severity: entry.gone - score for severity, score in sorted(entry.scores.items())}
+    return [(severity, points) for severity, points in extra.items() if round(points, 1) > 0][:1]
+
+
+def _past(found: list[Fault], frames: int) -> str:
+    """Which faults were scored on fewer frames or severities than the others, because few frames have a past."""
+    short = {_spoken(entry.fault): entry.frames for entry in found if entry.frames < frames}
+    cut = any(len(entry.scores) < LEVELS for entry in found)
+    told = [
+        f"{capital(name)}: on the {some} of {frames} frames whose past reaches back." for name, some in short.items()
+    ]
+    return " ".join([*told, *(["Severities that no frame's past reaches are left out."] if cut else [])])
 
 
 def _spoken(fault: str) -> str:

@@ -20,7 +20,7 @@ from robustseg.report.charts.upset import upset_plot
 from robustseg.report.html_table import grid_html, heat_map
 from robustseg.report.page.section import Section, beside, details, either, empty, figure
 from robustseg.report.runs import Runs
-from robustseg.report.subsets import by_size, narrowed, phrase, telling_rows
+from robustseg.report.subsets import by_size, capital, listed, narrowed, phrase, telling_rows
 from robustseg.report.tables import class_table, comparison_table, condition_table, subset_table
 from robustseg.report.tables.words import POLICY
 from robustseg.report.verdict import comparison
@@ -74,14 +74,17 @@ def comparison_section(runs: Runs, absent: AbsentClass | None = None) -> Section
         unit=" mean mIoU",
     )
     lead = _sentences(runs, absent) if several else "What is left of the score as sensors go, one after another."
-    caption = "Lines: the mean over the subsets of that size. Shaded: from the worst subset of that size to the best."
+    caption = (
+        "Lines: the mean over the subsets of that size. Shaded: from the worst subset of that size to the best. "
+        + _unscored(runs.subject.subsets, absent)
+    ).strip()
     grids = {"comparison": comparison_table(found, absent)} if several else {}
     body = _bar_key(tuple(found)) + figure(drawn, caption)
     if grids:
         grid = grids["comparison"]
         short = replace(grid, title="In short", rows=grid.summary, summary=(), caption="")
         body = beside(body, grid_html(short)) + details("The numbers as a table", [grid])
-    return Section("comparison", title.capitalize(), lead, body, grids)
+    return Section("comparison", capital(title), lead, body, grids)
 
 
 def class_section(runs: Runs) -> Section:
@@ -130,6 +133,13 @@ def _sentences(runs: Runs, absent: AbsentClass | None) -> str:
     subject = (runs.subject.name, runs.subject.subsets)
     others = runs.models[:-1]
     return " ".join(comparison(subject, (other.name, other.subsets), absent) for other in others)
+
+
+def _unscored(evaluation: Evaluation, absent: AbsentClass | None) -> str:
+    """Which sizes have no score of their own, though the line runs across them."""
+    known = by_size(evaluation, absent)
+    left = [size for size in range(max(known), min(known), -1) if size not in known]
+    return f"With {listed([str(size) for size in left])} left nothing was scored." if left else ""
 
 
 def _degradation(name: str, evaluation: Evaluation, place: int, models: int, absent: AbsentClass | None) -> Series:

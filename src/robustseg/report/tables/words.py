@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from robustseg.metrics import AbsentClass
+from robustseg.report.subsets import capital
 from robustseg.robustness.evaluation import Evaluation
 from robustseg.robustness.protocols import RMM_SHARES, rmm_protocol
 
@@ -57,4 +58,4 @@ def sentences(*parts: str) -> str:
 
 
 def _capital(part: str) -> str:
-    return part if part.startswith("mIoU") else part[:1].upper() + part[1:]
+    return part if part.startswith("mIoU") else capital(part)
