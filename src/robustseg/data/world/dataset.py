@@ -9,6 +9,7 @@ from multiprocessing import get_context
 import torch
 
 from robustseg.data.sample import Sample
+from robustseg.data.workers import end_with_parent
 from robustseg.data.world.instant import EVENT_WINDOW, Shot, shoot
 from robustseg.data.world.materials import CLASSES
 from robustseg.data.world.scene import generator, scene_of
@@ -148,7 +149,7 @@ class WorldFrames:
         if processes <= 1 or len(jobs) < 64:
             self._keep(missing, map(_render, jobs), progress)
             return
-        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=end_with_parent) as pool:
             self._keep(missing, pool.map(_render, jobs, chunksize=FRAMES_PER_SCENE), progress)
 
     def _keep(self, places: Sequence[int], shots: object, progress: Progress | None) -> None:

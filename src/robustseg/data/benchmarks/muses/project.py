@@ -16,6 +16,7 @@ from robustseg.data.benchmarks.muses.frames import raw_sensors
 from robustseg.data.benchmarks.muses.inputs import SOURCES
 from robustseg.data.benchmarks.muses.raw import RawSensors
 from robustseg.data.benchmarks.muses.scenes import Entry, read_scenes, scene_path
+from robustseg.data.workers import end_with_parent
 from robustseg.recipe import Data
 
 Job = tuple[str, Entry]
@@ -135,6 +136,7 @@ _sensors: list[RawSensors] = []
 
 
 def _start(sensors: RawSensors) -> None:
+    end_with_parent()
     cv2.setNumThreads(1)
     _sensors[:] = [sensors]
 
