@@ -119,7 +119,10 @@ def train_ids(ids: Integer[np.ndarray, "H W"], table: dict[int, int]) -> Int64[n
     known = wide.min() >= lowest and wide.max() <= highest
     found = lookup[wide - lowest] if known else None
     if found is None or found.min() < 0:
-        raise ValueError(f"unknown label ids {unknown_ids(ids, table)}; give them to a class or to `ignore_ids`")
+        raise ValueError(
+            f"unknown label ids {unknown_ids(ids, table)}: list them in `data.ignore_ids` or, where the recipe names "
+            "the classes, give them to one"
+        )
     return found
 
 

@@ -100,6 +100,12 @@ def test_the_centre_is_cropped_by_habit_and_for_scoring_alone(tree):
     assert open_benchmark(habit, "test", training=True)[0].labels.shape == (40, 48)
 
 
+def test_more_ids_may_be_ignored_and_255_always_is(tree):
+    frame = open_benchmark(data(tree), "val")[0].labels
+    assert (frame == 255).any()
+    assert torch.equal(open_benchmark(data(tree, ignore_ids=(33,)), "val")[0].labels, frame)
+
+
 def test_one_camera_feeds_three_modalities():
     assert sensors(MODALITIES) == {"polarisation": (0, 1, 2), "nir": (3,)}
     assert len(CLASSES) == 20

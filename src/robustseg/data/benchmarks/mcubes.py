@@ -24,7 +24,7 @@ from robustseg.data.benchmarks.frames import BenchmarkFrames, Scene, chosen
 from robustseg.data.benchmarks.levels import check_root
 from robustseg.data.reading import read_image, read_labels
 from robustseg.files import below
-from robustseg.labels import LabelClass, label_table
+from robustseg.labels import IGNORE, LabelClass, label_table
 from robustseg.modalities import IMAGENET_MEAN, IMAGENET_STD, Modality
 from robustseg.recipe import Data
 
@@ -102,7 +102,7 @@ def open_mcubes(data: Data, split: str, *, training: bool = False) -> BenchmarkF
     check_root(root, [LISTS, *(pattern.partition("/")[0] for pattern in (*patterns, LABELS))], NAME)
     reader = Reader(
         modalities=modalities,
-        table=label_table(CLASSES, data.ignore_ids),
+        table=label_table(CLASSES, sorted({IGNORE, *data.ignore_ids})),
         clip="raw_polarisation" not in on,
         square="centre_crop" in on and not training,
     )

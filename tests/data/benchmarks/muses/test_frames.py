@@ -170,6 +170,19 @@ def test_damaged_files_are_named_when_they_are_read(data, copy, folder, damage, 
     assert len(frames[1].name) > 0
 
 
+def test_more_ids_may_be_ignored(data, copy):
+    path = sorted((copy / "gt_semantic/val").rglob("*.png"))[0]
+    ids = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    before = open_muses(data, "val", training=True)[0].labels
+    ids[:3] = 33
+    cv2.imwrite(str(path), ids)
+    with pytest.raises(FrameError, match=r"unknown label ids \[33\]: list them in `data\.ignore_ids`"):
+        open_muses(data, "val", training=True)[0]
+    labels = open_muses(replace(data, ignore_ids=(33,)), "val", training=True)[0].labels
+    assert (labels[:3] == 255).all()
+    assert torch.equal(labels[3:], before[3:])  # 255 stays void
+
+
 def test_motion_needs_the_receivers_file(data, copy):
     moving = replace(data, muses=Muses(motion=True))
     still = open_muses(data, "val", training=True)[0].images

@@ -53,7 +53,13 @@ def open_muses(data: Data, split: str, *, training: bool) -> BenchmarkFrames:
     if not chosen:
         known = ", ".join(sorted({entry.split for entry in entries}))
         raise ValueError(f"{root / 'meta.json'} has no split {split!r}; it has {known}")
-    reader = _Reader(inputs, on, data.muses.source, {entry.name: entry for entry in chosen}, _sensors(data, inputs))
+    reader = _Reader(
+        modalities=inputs,
+        habits=on,
+        table=label_table(CLASSES, sorted({IGNORE, *data.ignore_ids})),
+        entries={entry.name: entry for entry in chosen},
+        sensors=_sensors(data, inputs),
+    )
     check_listed(root, entries, split, _own_folders(data, inputs))
     times = seconds_since_start(entries)
     return BenchmarkFrames(
@@ -88,7 +94,7 @@ class _Reader:
 
     modalities: tuple[Modality, ...]
     habits: frozenset[Habit]
-    source: str
+    table: dict[int, int]
     entries: dict[str, Entry]
     sensors: RawSensors | None
 
@@ -104,7 +110,7 @@ class _Reader:
 
     def read_labels(self, scene: Scene) -> Int64[np.ndarray, "h w"]:
         assert scene.labels is not None, "asked for only where there are some"
-        labels = read_labels(scene.labels, label_table(CLASSES))
+        labels = read_labels(scene.labels, self.table)
         return np.where(labels == IGNORE, 0, labels) if "void_as_road" in self.habits else labels
 
 
