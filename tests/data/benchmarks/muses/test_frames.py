@@ -1,5 +1,6 @@
 """A whole split: what is seen lies on what is labelled, and what is wrong is said when it is opened."""
 
+import json
 import multiprocessing
 import pickle
 from dataclasses import replace
@@ -10,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from robustseg.data.benchmarks.muses import CLASSES, open_muses
+from robustseg.data.benchmarks.muses import CLASSES, open_muses, project_muses
 from robustseg.data.fake.muses import write_muses
 from robustseg.data.sample import FrameError
 from robustseg.recipe import Data, Muses
@@ -141,6 +142,21 @@ def test_missing_files_are_counted(data, copy):
         open_muses(data, "val", training=False)
     frames = open_muses(replace(data, missing="allow"), "val", training=False)
     assert frames[0].present.tolist() == [True, True, True, False]
+
+
+@pytest.mark.parametrize("empty", [True, False])
+def test_a_scene_without_one_sensor(data, copy, empty):
+    meta = json.loads((copy / "meta.json").read_text())
+    scene = meta["REC0008_frame_001000"]
+    (copy / scene["path_to_lidar"]).unlink()
+    scene.update(path_to_lidar=None) if empty else scene.pop("path_to_lidar")
+    (copy / "meta.json").write_text(json.dumps(meta))
+    with pytest.raises(FileNotFoundError, match=r"_lidar\.bin is missing, one of 1 files.*data\.missing: allow"):
+        open_muses(data, "val", training=False)
+    frames = open_muses(replace(data, missing="allow"), "val", training=False)
+    assert [frames[index].present.tolist()[2] for index in range(3)] == [False, True, True]
+    report = project_muses(data, "val")
+    assert (report.count("missing"), len(report.failed)) == (1, 0)
 
 
 def test_files_that_are_not_listed_are_counted(data, copy):

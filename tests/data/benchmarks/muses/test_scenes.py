@@ -121,9 +121,13 @@ def test_links_that_leave_the_root(copy, tmp_path):
 
 
 def test_a_sensor_that_is_not_listed(copy):
+    before = read_scenes(copy)[0]
     edited(copy, lambda values, first: first.pop("path_to_lidar"))
-    with pytest.raises(ValueError, match=r"REC0000_frame_001000 has no path_to_lidar"):
-        scene_path(copy, read_scenes(copy)[0], "lidar")
+    edited(copy, lambda values, first: first.update(path_to_gnss=None))
+    after = read_scenes(copy)[0]
+    assert after.paths.keys() == before.paths.keys() - {"lidar", "gnss"}
+    for folder in before.paths:  # where it would be
+        assert scene_path(copy, after, folder) == scene_path(copy, before, folder)
 
 
 @pytest.mark.parametrize("place", ["above", "below"])

@@ -29,7 +29,9 @@ MOST_VALUES = 10
 
 EXPOSURE = ("frame_camera_exposure_start_timestamp_us", "frame_camera_exposure_end_timestamp_us")
 
-_FOLDERS = (*(source.folder for source in SOURCES.values()), "gnss")
+SUFFIXES = {**{source.folder: source.suffix for source in SOURCES.values()}, "gnss": ".txt"}
+"""Folder of a sensor -> the end of its files' names."""
+
 _NAME = re.compile(r"(REC\d+)_frame_\d+")
 _WORD = re.compile(r"[A-Za-z0-9-][\w-]*")
 
@@ -94,12 +96,12 @@ def read_scenes(root: Path) -> tuple[Entry, ...]:
 def scene_path(root: Path, entry: Entry, folder: str) -> Path:
     """A scene's file below `folder`, which stays below the root, also by its links.
 
+    If `meta.json` names none, the sensor was absent: the path is the one where the file would be.
+
     Raises:
-        ValueError: `meta.json` does not name one, or a link leads outside the root.
+        ValueError: A link leads outside the root.
     """
-    if folder not in entry.paths:
-        raise ValueError(f"{root / 'meta.json'}: {entry.name} has no path_to_{folder}")
-    return below(root, entry.paths[folder])
+    return below(root, entry.paths.get(folder, f"{folder}/{entry.place}/{entry.name}_{folder}{SUFFIXES[folder]}"))
 
 
 def seconds_since_start(entries: Sequence[Entry]) -> dict[str, float]:
@@ -113,11 +115,10 @@ def seconds_since_start(entries: Sequence[Entry]) -> dict[str, float]:
 
 def check_listed(root: Path, entries: Sequence[Entry], split: str, folders: Sequence[str]) -> None:
     """Raises ValueError if a split's folder of a sensor holds frames that `meta.json` does not know."""
-    suffixes = {source.folder: source.suffix for source in SOURCES.values()}
     stray: list[Path] = []
     for folder in folders:
         known = {entry.paths.get(folder) for entry in entries if entry.split == split}
-        found = (root / folder / split).glob(f"*/*/*{suffixes[folder]}")
+        found = (root / folder / split).glob(f"*/*/*{SUFFIXES[folder]}")
         stray += [path for path in found if path.relative_to(root).as_posix() not in known and path.name[0] != "."]
     if stray:
         raise ValueError(
@@ -136,7 +137,7 @@ def _entry(name: str, values: Any) -> Entry:
         raise ValueError(f"split, weather and time_of_day must be words, got {words}")
     place = "/".join(map(str, words))
     paths = {key.removeprefix("path_to_"): path for key, path in values.items() if key.startswith("path_to_")}
-    paths = {folder: path for folder, path in paths.items() if folder in _FOLDERS and path is not None}
+    paths = {folder: path for folder, path in paths.items() if folder in SUFFIXES and path is not None}
     for folder, path in paths.items():
         _check_path(path, f"{folder}/{place}", name)
     tags = {key: _text(values[key]) for key in TAGS if isinstance(values.get(key), str | bool | int | float)}
