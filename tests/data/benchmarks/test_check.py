@@ -68,6 +68,24 @@ def test_every_bad_file_is_named(deliver):
     assert len(check_lines(report)) == 1 + len(report.problems)
 
 
+def test_a_modality_that_no_frame_has_is_no_sensor_that_failed(deliver):
+    shutil.rmtree(deliver / "lidar")
+    data = Data(kind="deliver", root=str(deliver), missing="allow")
+    assert found(data) == [("", "count", "warning"), ("lidar", "missing", "warning")]
+    assert found(data, "train") == [("", "count", "warning"), ("lidar", "missing", "error")]
+
+
+def test_every_error_says_once_what_to_do(deliver):
+    paths = {name: sorted((deliver / name).glob("*/val/*/*.png")) for name in ("img", "semantic")}
+    paths["img"][0].write_bytes(b"")
+    cv2.imwrite(str(paths["img"][1]), np.zeros((40, 40), np.uint16))
+    paths["semantic"][0].write_bytes(b"")
+    cv2.imwrite(str(paths["semantic"][1]), np.full((40, 40, 4), 77, np.uint8))
+    messages = [problem.message for problem in check_benchmark(Data(kind="deliver", root=str(deliver)), "val").errors]
+    assert [message.count("copy the file again") for message in messages] == [1, 1, 1, 0]
+    assert "data.ignore_ids" in messages[-1]
+
+
 def test_nan_and_sizes(tmp_path):
     write_mcubes(tmp_path / "m", frames=3, size=(40, 240))
     stems = (tmp_path / "m/list_folder/val.txt").read_text().split()

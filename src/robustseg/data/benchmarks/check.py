@@ -18,6 +18,8 @@ Sizes = dict[Path, tuple[int, int]]
 
 LABELS = "labels"
 COPY = "copy the file again from the benchmark's archive"
+REMEDIES = ("copy", "switch on", "data.")
+"""Words of messages that say themselves what to do."""
 
 
 def check_benchmark(
@@ -73,7 +75,7 @@ def _check_images(frames: BenchmarkFrames, index: int, stored: Sizes) -> Iterato
         except (ValueError, OSError) as error:
             path = _named(str(error), scene.files[place])
             kind: Kind = "not finite" if "not finite" in str(error) else "unreadable"
-            yield Problem(path, kind, "error", f"{_without(str(error), path)}; {COPY}", name)
+            yield Problem(path, kind, "error", _with_remedy(error, path), name)
             continue
         path, (height, width) = scene.files[place][0], image.shape[1:]
         stored[path] = height, width
@@ -92,7 +94,7 @@ def _check_labels(frames: BenchmarkFrames, index: int, stored: Sizes, pixels: Co
         return
     except (ValueError, OSError) as error:
         kind: Kind = "label id" if "label ids" in str(error) else "unreadable"
-        yield Problem(path, kind, "error", _without(str(error), path), LABELS)
+        yield Problem(path, kind, "error", _with_remedy(error, path), LABELS)
         return
     assert labels is not None
     height, width = labels.shape
@@ -119,6 +121,11 @@ def _check_split(frames: BenchmarkFrames, data: Data, split: str, pixels: Counte
     if len(frames) != wanted:
         message = f"split {split} has {len(frames)} frames, the published one {wanted}: is all of it copied?"
         yield Problem(Path(data.root), "count", "warning", message)
+    for place, modality in enumerate(frames.modalities):
+        if data.missing == "allow" and not any(present[place] for present in frames.present):
+            message = f"no frame of split {split} has a file of {modality.name}: copy them, or leave it out of `data.use`"
+            severity = "error" if split == data.train else "warning"
+            yield Problem(frames.scenes[0].files[place][0], "missing", severity, message, modality.name)
     unseen = [entry.name for place, entry in enumerate(frames.classes) if not pixels[place]]
     if unseen and pixels:
         yield Problem(Path(data.root), "label id", "warning", f"no label of split {split} has {', '.join(unseen)}")
@@ -129,6 +136,7 @@ def _named(message: str, paths: Sequence[Path]) -> Path:
     return next((path for path in paths if str(path) in message), paths[0])
 
 
-def _without(message: str, path: Path) -> str:
-    """The message without the file's name, which the report gives already."""
-    return message.replace(f"{path}: ", "", 1).replace(f"{path} ", "", 1)
+def _with_remedy(error: Exception, path: Path) -> str:
+    """The message without the file's name, which the report gives already, and with a remedy if it has none."""
+    message = str(error).replace(f"{path}: ", "", 1).replace(f"{path} ", "", 1)
+    return message if any(word in message for word in REMEDIES) else f"{message}; {COPY}"
