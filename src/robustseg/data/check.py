@@ -255,4 +255,4 @@ def _unlabelled(frames: Sequence[FrameFiles], data: Data, split: str) -> Iterato
 
 def _without_path(error: Exception, path: Path) -> str:
     """The reader's message; the report names the file already."""
-    return str(error).replace(f"{path} ", "", 1).replace(f"<_io.BufferedReader name='{path}'>", "it")
+    return str(error).replace(f"{path} ", "", 1)

@@ -17,7 +17,7 @@ from typing import IO
 import cv2
 import numpy as np
 from jaxtyping import Float32, Int64, Integer, Shaped
-from PIL import Image, TiffImagePlugin
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from robustseg.data.channels import compose
 from robustseg.labels import unknown_ids
@@ -56,6 +56,8 @@ def read_image(path: Path, *, indices: bool = False, max_pixels: int = MAX_PIXEL
             return _read(stream, path, indices, max_pixels)
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} does not exist") from None
+    except UnidentifiedImageError:
+        raise ValueError(f"{path} cannot be read: it is damaged, or no PNG, JPEG, TIFF, NPY or NPZ file") from None
     except Exception as error:  # decoders of damaged files raise nearly anything
         raise ValueError(f"{path} cannot be read: {error or type(error).__name__}") from error
 

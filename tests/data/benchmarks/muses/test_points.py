@@ -36,6 +36,13 @@ def test_a_point_by_hand():
     np.testing.assert_allclose((u, v, depth), (20 - 10, 15 + (0.5 - 0.7) * 10, 10))
 
 
+@pytest.mark.parametrize(("metres", "seen"), [(0.99, False), (1.0, True), (1e200, False), (np.inf, False)])
+def test_what_is_too_near_or_beyond_reason_falls_out(metres, seen):
+    points = np.array([[metres, 0.0, 0.0]])
+    image = point_image(points, np.ones((1, 1)), transform=AXES, camera=CAMERA, size=(200, 40))
+    assert len(image.pixels) == seen
+
+
 @pytest.mark.parametrize("furthest", [np.inf, 12.0])
 def test_equals_a_slow_loop_where_many_points_share_pixels(furthest):
     draw = np.random.default_rng(0)

@@ -64,7 +64,8 @@ def point_image(
         size: Height and width of the image.
         furthest: In m.
     """
-    distance = np.sqrt(np.square(points).sum(axis=1))
+    with np.errstate(over="ignore"):  # beyond all reason, so infinite, which falls out
+        distance = np.sqrt(np.square(points).sum(axis=1))
     near = np.flatnonzero((distance >= NEAREST) & (distance <= furthest))  # NaN and infinity are in neither
     near = near[np.isfinite(distance[near])]
     places = projected(points[near], transform, camera)
