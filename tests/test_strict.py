@@ -75,7 +75,7 @@ def test_files_that_cannot_be_one(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="2000000 bytes"):
         read_json(path, Thing)
     path.write_bytes(b"\xff\xfe{}")
-    with pytest.raises(ValueError, match=r"thing\.json"):
+    with pytest.raises(ValueError, match=r"thing\.json is no valid JSON, write or copy it again"):
         read_json(path, Thing)
     with pytest.raises(FileNotFoundError, match="is not a file"):
         read_json(tmp_path, Thing)

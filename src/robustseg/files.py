@@ -130,7 +130,7 @@ def below(root: Path, relative: str) -> Path:
     if circle:
         raise ValueError(f"{path} is a link that leads in a circle")
     if not target.is_relative_to(root.resolve()):
-        raise ValueError(f"{relative!r} leads outside {root}")
+        raise ValueError(f"{relative!r} leads outside {root}, by .. or a link: put the files themselves there")
     return path
 
 

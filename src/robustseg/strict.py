@@ -47,7 +47,7 @@ def load_json(path: Path, *, largest: int = LARGEST_FILE) -> Any:
     except RecursionError:
         raise ValueError(f"{path} is nested too deeply") from None
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+        raise ValueError(f"{path} is no valid JSON, write or copy it again: {error}") from None
 
 
 def to_json(value: Any) -> str:

@@ -59,3 +59,6 @@ def test_nothing_is_written_over(tmp_path):
         write_muses(tmp_path, frames=1, size=SIZE)
     with pytest.raises(ValueError, match="frames must be 1 or more"):
         write_muses(tmp_path / "m", frames=0, size=SIZE)
+    with pytest.raises(ValueError, match="size must lie in"):
+        write_muses(tmp_path / "m", frames=1, size=(1, 1))
+    assert not (tmp_path / "m").exists()

@@ -123,9 +123,7 @@ def _check_split(frames: BenchmarkFrames, data: Data, split: str, pixels: Counte
         yield Problem(Path(data.root), "count", "warning", message)
     for place, modality in enumerate(frames.modalities):
         if data.missing == "allow" and not any(present[place] for present in frames.present):
-            message = (
-                f"no frame of split {split} has a file of {modality.name}: copy them, or leave it out of `data.use`"
-            )
+            message = f"no frame of {split} has a file of {modality.name}: copy them, or leave it out of `data.use`"
             severity = "error" if split == data.train else "warning"
             yield Problem(frames.scenes[0].files[place][0], "missing", severity, message, modality.name)
     unseen = [entry.name for place, entry in enumerate(frames.classes) if not pixels[place]]

@@ -20,6 +20,7 @@ from robustseg.data.benchmarks.muses.calibration import Calibration, read_calibr
 from robustseg.data.benchmarks.muses.events import event_homography
 from robustseg.data.benchmarks.muses.inputs import CLASSES, SIZE, SOURCES
 from robustseg.data.fake.muses_street import labels_seen, polar, scan, street
+from robustseg.data.fake.pictures import start
 from robustseg.files import write_text
 
 SPLITS = ("train", "val", "test")
@@ -60,12 +61,9 @@ def write_muses(
 
     Raises:
         FileExistsError: `out` holds something already.
-        ValueError: There would be no frame.
+        ValueError: There are no frames, or they are too small.
     """
-    if frames < 1:
-        raise ValueError(f"frames must be 1 or more, got {frames}")
-    if out.exists() and any(out.iterdir()):
-        raise FileExistsError(f"{out} is not empty: name a new folder")
+    start(out, frames, size)
     write_text(out / "calib.json", json.dumps(_calibration(), indent=1))
     tree = _Tree(out, size, read_calibration(out / "calib.json"))
     meta = {}

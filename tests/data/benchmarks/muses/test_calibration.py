@@ -56,5 +56,5 @@ def test_what_is_missing_is_named(tmp_path, values):
     del values["extrinsics"]["radar2rgb"]
     with pytest.raises(ValueError, match=r"extrinsics\.radar2rgb is missing"):
         read_calibration(saved(tmp_path, values))
-    with pytest.raises(FileNotFoundError, match="nowhere"):
+    with pytest.raises(FileNotFoundError, match=r"nowhere.*is missing: copy it from the release"):
         read_calibration(tmp_path / "nowhere")

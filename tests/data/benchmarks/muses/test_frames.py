@@ -144,6 +144,14 @@ def test_missing_files_are_counted(data, copy):
     assert frames[0].present.tolist() == [True, True, True, False]
 
 
+@pytest.mark.parametrize(("source", "folder"), [("sdk", "projected_to_rgb"), ("published", "multimodal")])
+def test_projections_that_nobody_has_made(data, source, folder):
+    with pytest.raises(FileNotFoundError, match=rf"there is no \S+/{folder}, which .*data\.muses\.source: raw"):
+        open_muses(replace(data, muses=Muses(source=source)), "val", training=False)
+    if source == "sdk":  # the camera's images are its own
+        assert open_muses(replace(data, muses=Muses(source=source), use=("camera",)), "val", training=False)[0]
+
+
 @pytest.mark.parametrize("empty", [True, False])
 def test_a_scene_without_one_sensor(data, copy, empty):
     meta = json.loads((copy / "meta.json").read_text())

@@ -130,12 +130,14 @@ def test_a_sensor_that_is_not_listed(copy):
         assert scene_path(copy, after, folder) == scene_path(copy, before, folder)
 
 
-@pytest.mark.parametrize("place", ["above", "below"])
-def test_a_wrong_level_names_the_right_one(copy, place):
-    wrong = copy.parent if place == "above" else copy / "lidar"
-    with pytest.raises(FileNotFoundError, match=rf"{wrong} holds no meta\.json.*; name {copy} instead"):
+@pytest.mark.parametrize("level", ["..", "lidar", "lidar/train"])
+def test_a_wrong_level_names_the_right_one(copy, level):
+    wrong = copy.parent if level == ".." else copy / level
+    with pytest.raises(
+        FileNotFoundError, match=rf"{wrong} is not MUSES's root, which holds meta\.json.*; did you mean {copy}\?"
+    ):
         read_scenes(wrong)
-    with pytest.raises(FileNotFoundError, match=r"holds no meta\.json"):
+    with pytest.raises(FileNotFoundError, match=rf"there is no folder {copy}/nowhere"):
         read_scenes(copy / "nowhere")
 
 

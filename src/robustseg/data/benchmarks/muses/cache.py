@@ -49,20 +49,9 @@ def load_projection(path: Path, size: tuple[int, int], source_bytes: int) -> Spa
 
 
 def save_projection(path: Path, image: SparseImage, source_bytes: int) -> None:
-    """Writes the image; a reader finds all of it or nothing.
-
-    Raises:
-        OSError: It cannot be written; says how to name another folder.
-    """
+    """Writes the image; a reader finds all of it or nothing."""
     arrays = {"source_bytes": np.int64(source_bytes), "pixels": image.pixels, "values": image.values}
-    try:
-        write_atomically(path, lambda temporary: np.savez_compressed(temporary, **arrays))
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise OSError(
-            error.errno,
-            f"projections cannot be written to {path.parent} ({reason}): name a folder with data.muses.cache",
-        ) from error
+    write_atomically(path, lambda temporary: np.savez_compressed(temporary, **arrays))
 
 
 def _rising_below(pixels: np.ndarray, count: int) -> bool:

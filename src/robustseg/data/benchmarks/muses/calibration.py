@@ -56,6 +56,8 @@ def read_calibration(path: Path) -> Calibration:
         FileNotFoundError: There is no such file.
         ValueError: A matrix is missing, has another shape, or can be none: says which.
     """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: copy it from the release, it lies beside meta.json")
     values = load_json(path)
     try:
         cameras = {name: _camera(_entry(values, "intrinsics", name, "K"), f"intrinsics.{name}.K") for name in CAMERAS}

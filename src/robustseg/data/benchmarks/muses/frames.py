@@ -12,7 +12,7 @@ from robustseg.data.benchmarks.conventions import habits
 from robustseg.data.benchmarks.frames import BenchmarkFrames, Scene
 from robustseg.data.benchmarks.muses.events import h5py_or_hint
 from robustseg.data.benchmarks.muses.inputs import CLASSES, SOURCES, modalities
-from robustseg.data.benchmarks.muses.processed import habitual, published_path, read_processed, sdk_path
+from robustseg.data.benchmarks.muses.processed import MADE, habitual, published_path, read_processed, sdk_path
 from robustseg.data.benchmarks.muses.raw import RawSensors, camera_size
 from robustseg.data.benchmarks.muses.scenes import (
     Entry,
@@ -53,6 +53,8 @@ def open_muses(data: Data, split: str, *, training: bool) -> BenchmarkFrames:
     if not chosen:
         known = ", ".join(sorted({entry.split for entry in entries}))
         raise ValueError(f"{root / 'meta.json'} has no split {split!r}; it has {known}")
+    if data.muses.source == "published" or any(modality.name != "camera" for modality in inputs):
+        _check_made(root, data.muses.source)
     reader = _Reader(
         modalities=inputs,
         habits=on,
@@ -132,6 +134,16 @@ def _own_folders(data: Data, inputs: tuple[Modality, ...]) -> list[str]:
             return [SOURCES[modality.name].folder for modality in inputs if modality.name == "camera"]
         case "published":
             return []
+
+
+def _check_made(root: Path, source: str) -> None:
+    """Raises FileNotFoundError if nobody has made the images that are to be read."""
+    maker = {"sdk": "the development kit's project_sensors_to_rgb.py", "published": "the published code's preparation"}
+    if source in maker and not (folder := root / MADE[source]).is_dir():
+        raise FileNotFoundError(
+            f"there is no {folder}, which {maker[source]} writes: run that, or set data.muses.source: raw to project "
+            "the sensors' own files"
+        )
 
 
 def _scene(root: Path, entry: Entry, data: Data, inputs: tuple[Modality, ...], time: float) -> Scene:

@@ -10,6 +10,9 @@ from jaxtyping import Float32, UInt16
 from robustseg.data.reading import read_image
 from robustseg.recipe import Habit
 
+MADE = {"sdk": "projected_to_rgb", "published": "multimodal"}
+"""Folder below the root, by `data.muses.source`."""
+
 SUFFIXES = (".npz", ".npy", ".png")
 """What the development kit can write, exact values first."""
 
@@ -24,7 +27,7 @@ def sdk_path(relative: str) -> tuple[str, ...]:
         >>> sdk_path("lidar/train/rain/day/REC0006_frame_043620_lidar.bin")[0]
         'projected_to_rgb/lidar/train/rain/day/REC0006_frame_043620_lidar.npz'
     """
-    return tuple(str(PurePosixPath("projected_to_rgb", relative).with_suffix(suffix)) for suffix in SUFFIXES)
+    return tuple(str(PurePosixPath(MADE["sdk"], relative).with_suffix(suffix)) for suffix in SUFFIXES)
 
 
 def published_path(relative: str) -> str:
@@ -34,7 +37,7 @@ def published_path(relative: str) -> str:
         >>> published_path("lidar/train/rain/day/REC0006_frame_043620_lidar.bin")
         'multimodal/lidar/train/rain/day/REC0006_frame_043620_lidar.png'
     """
-    return str(PurePosixPath("multimodal", relative).with_suffix(".png"))
+    return str(PurePosixPath(MADE["published"], relative).with_suffix(".png"))
 
 
 def read_processed(path: Path, modality: str, habits: frozenset[Habit]) -> Float32[np.ndarray, "3 H W"]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -50,15 +50,20 @@ class RawSensors:
     def image(self, modality: str, entry: Entry) -> Float32[np.ndarray, "3 H W"]:
         """One modality of a scene, from the disk if it was projected before, dilated as the settings say.
 
+        Where projections cannot be kept, on a read-only disk or a full one, it warns and goes on without.
+
         Raises:
             FileNotFoundError: A file is missing.
             ValueError: A file is damaged; the message names it.
-            OSError: The projection cannot be written.
         """
-        return self.sparse(modality, entry)[0].dense(getattr(self.settings, f"{modality}_dilation"))
+        return self.sparse(modality, entry, must_keep=False)[0].dense(getattr(self.settings, f"{modality}_dilation"))
 
-    def sparse(self, modality: str, entry: Entry) -> tuple[SparseImage, bool]:
-        """The image before dilation, and whether it had to be made."""
+    def sparse(self, modality: str, entry: Entry, *, must_keep: bool = True) -> tuple[SparseImage, bool]:
+        """The image before dilation, and whether it had to be made.
+
+        Raises:
+            OSError: It was made and `must_keep`, but cannot be written; says how to name another folder.
+        """
         source = scene_path(self.root, entry, SOURCES[modality].folder)
         kept = self.cached_path(modality, entry)
         size_of_source = _length(source)
@@ -66,13 +71,24 @@ class RawSensors:
         if found is not None:
             return found, False
         made = self.project(modality, entry)
-        save_projection(kept, made, size_of_source)
+        try:
+            save_projection(kept, made, size_of_source)
+        except OSError as error:
+            message = f"projections cannot be written to {self.cache_root} ({error.strerror or error})"
+            if must_keep:
+                raise OSError(f"{message}: name another folder with data.muses.cache") from error
+            _warn_once(f"{message} and are made anew each time: data.muses.cache names another folder")
         return made, True
+
+    @property
+    def cache_root(self) -> Path:
+        """The folder below which projections are kept."""
+        return Path(self.settings.cache) if self.settings.cache else self.root / CACHE
 
     def cached_path(self, modality: str, entry: Entry) -> Path:
         """Where a scene's projection lies."""
         folder = cache_folder(
-            Path(self.settings.cache) if self.settings.cache else self.root / CACHE,
+            self.cache_root,
             modality,
             size=self.size,
             motion=self.settings.motion,
@@ -151,6 +167,12 @@ def _image_size(path: Path) -> tuple[int, int] | None:
     except Exception:  # decoders of damaged files raise nearly anything
         return None
     return (height, width) if width * height <= MAX_PIXELS else None
+
+
+@cache
+def _warn_once(message: str) -> None:
+    """Python's own count of what it has shown starts anew whenever an image is read."""
+    warnings.warn(message, stacklevel=2)
 
 
 def _length(path: Path) -> int:

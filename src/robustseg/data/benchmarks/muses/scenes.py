@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from robustseg.data.benchmarks.levels import check_root
 from robustseg.data.benchmarks.muses.inputs import SOURCES
 from robustseg.files import below
 from robustseg.strict import load_json
@@ -71,12 +72,11 @@ def read_scenes(root: Path) -> tuple[Entry, ...]:
     """All scenes of `meta.json`, by name; other keys than those used here may be anything.
 
     Raises:
-        FileNotFoundError: There is no `meta.json`; says where one is, a level higher or lower.
+        FileNotFoundError: There is no `meta.json`; says where one is, some levels higher or one lower.
         ValueError: It is damaged, or an entry contradicts itself: the first one and the number of them.
     """
+    check_root(root, ["meta.json"], "MUSES")
     path = root / "meta.json"
-    if not path.is_file():
-        raise FileNotFoundError(f"{root} holds no meta.json, so it is not the MUSES folder{_hint(root)}")
     values = load_json(path, largest=LARGEST_META)
     if not isinstance(values, Mapping) or not values:
         raise ValueError(f"{path} must map the names of scenes to what is known of them")
@@ -175,13 +175,3 @@ def _with_few_valued_tags(entries: Sequence[Entry]) -> tuple[Entry, ...]:
     return tuple(
         replace(entry, tags={key: value for key, value in entry.tags.items() if key in few}) for entry in entries
     )
-
-
-def _hint(root: Path) -> str:
-    return "".join(f"; name {folder} instead" for folder in _neighbours(root) if (folder / "meta.json").is_file())
-
-
-def _neighbours(root: Path) -> Iterator[Path]:
-    yield root.parent
-    if root.is_dir():
-        yield from sorted(folder for folder in root.iterdir() if folder.is_dir())
