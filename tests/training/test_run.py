@@ -12,7 +12,7 @@ from robustseg.build import load
 from robustseg.failures import all_subsets
 from robustseg.frames import open_frames
 from robustseg.models.card import read_card
-from robustseg.recipe import Data, Distill, Machine, Model, Schedule, World
+from robustseg.recipe import Data, Distill, Machine, Model, Schedule, Scoring, World
 from robustseg.recipe_file import read_recipe
 from robustseg.training import run, teacher
 from robustseg.training.checkpoint import load_checkpoint
@@ -44,6 +44,14 @@ def test_other_selections_say_so(recipe, tmp_path, select):
     student = train(recipe(tmp_path, select=select))
     summary = json.loads((student / "training.json").read_text())
     assert summary["split"] == ("val" if select == "published" else None)
+
+
+def test_what_training_does_not_depend_on_can_change_after_it(recipe, tmp_path):
+    student = train(recipe(tmp_path))
+    before = (student / "model.safetensors").read_bytes()
+    assert train(recipe(tmp_path, scoring=Scoring(flip=True))) == student
+    assert read_recipe(student / "recipe.yaml").scoring.flip
+    assert (student / "model.safetensors").read_bytes() == before
 
 
 def test_student_starts_where_the_recipe_says(recipe, tmp_path):

@@ -110,6 +110,8 @@ def _run_stages(fabric: Fabric, recipe: Recipe, identities: dict[str, dict[str, 
             identity["weights"] = read_card(teacher_folder(recipe)).sha256
         if fabric.broadcast(fabric.is_global_zero and claim(folder, identity)):
             fabric.print(f"{name}: already trained, {folder}", file=sys.stderr)
+            if fabric.is_global_zero:
+                write_recipe(folder / RECIPE_FILE, recipe)  # what made no difference to training may have changed
             continue
         _run_stage(fabric, recipe, name)
         fabric.barrier()
