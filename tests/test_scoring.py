@@ -60,6 +60,13 @@ def task(folder: Path) -> Task:
     return replace(recipe_task(folder), protocols=("emm", "nm"), batch_size=2)
 
 
+def test_results_keep_the_recipe_that_they_were_scored_by(model_folder, tmp_path) -> None:
+    evaluate_folder(replace(task(model_folder), scoring=Scoring(flip=True), batch_size=6), out=tmp_path / "out")
+    kept = read_recipe(tmp_path / "out" / "recipe.yaml")
+    assert kept.scoring.flip
+    assert kept.data == read_recipe(model_folder / "recipe.yaml").data
+
+
 def test_a_stopped_evaluation_goes_on(model_folder, tmp_path, monkeypatch) -> None:
     whole = evaluate_folder(task(model_folder))
     read = []

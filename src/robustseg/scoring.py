@@ -27,7 +27,7 @@ from robustseg.models.card import read_card
 from robustseg.models.segmenter import Segmenter
 from robustseg.progress import progress_bar
 from robustseg.recipe import Data, Recipe, Scoring, Transforms
-from robustseg.recipe_file import RECIPE_FILE, read_recipe
+from robustseg.recipe_file import RECIPE_FILE, read_recipe, write_recipe
 from robustseg.robustness import Evaluation, save_study
 from robustseg.robustness.cases import Which
 from robustseg.robustness.evaluate import Plan, Progress, check_frames, count_frames, evaluations, make_plan
@@ -56,6 +56,7 @@ class Task:
         batch_size: Frames encoded at a time.
         device: "auto" = a GPU if there is one.
         seed: Of the protocols' noise.
+        recipe: Where data and scoring are from; it is kept beside the results, for reports.
     """
 
     model: Path
@@ -67,6 +68,7 @@ class Task:
     batch_size: int = 8
     device: str = "auto"
     seed: int = 0
+    recipe: Recipe | None = None
 
     def open(self, device: str) -> tuple[Segmenter, Frames, Plan]:
         """The model on a device, the frames, and what to count."""
@@ -90,7 +92,7 @@ def recipe_task(model: Path, *, recipe_file: Path | None = None, root: str = "",
         FileNotFoundError: No recipe lies beside the model and none is given.
     """
     recipe = model_recipe(model, recipe_file=recipe_file, root=root)
-    return Task(model, recipe.data, split or recipe.data.val, scoring=recipe.scoring)
+    return Task(model, recipe.data, split or recipe.data.val, scoring=recipe.scoring, recipe=recipe)
 
 
 def evaluation_frames(model: Path, *, recipe_file: Path | None, root: str, split: str) -> tuple[Frames, str]:
@@ -175,6 +177,8 @@ def evaluate_folder(task: Task, *, out: Path | None = None, processes: int = 1) 
                 _share(task, folder, shape, processes, report)
         study = _named(evaluations(model, frames, plan, in_folder(folder, shape), split=task.split), task)
         save_study(study, out)
+        if task.recipe:
+            write_recipe(out / RECIPE_FILE, replace(task.recipe, data=task.data, scoring=task.scoring))
         shutil.rmtree(folder, ignore_errors=True)
         if not any((out / UNFINISHED).iterdir()):
             (out / UNFINISHED).rmdir()

@@ -24,7 +24,8 @@ class Model:
         folder: Its model folder.
         card: What it is.
         study: Protocol -> evaluation; "emm" is always there.
-        recipe: What it was trained by; None = unknown.
+        recipe: What it was scored by or, if that is not known, trained by; None = unknown.
+        recipe_file: Where that stands.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Model:
     card: ModelCard
     study: dict[str, Evaluation]
     recipe: Recipe | None = None
+    recipe_file: Path | None = None
 
     @property
     def subsets(self) -> Evaluation:
@@ -136,7 +138,6 @@ def _model(name: str, folder: Path, split: str) -> Model:
     path = folder / RESULTS / split
     if not (path / "evaluation.json").is_file():
         raise FileNotFoundError(f"there is no {path / 'evaluation.json'}: robustseg evaluate {folder} --split {split}")
-    recipe = folder / RECIPE_FILE
     study = {protocol: replace(entry, model=name) for protocol, entry in load_study(path).items()}
     card = read_card(folder)
     if any(entry.weights not in ("", card.sha256) for entry in study.values()):
@@ -145,7 +146,9 @@ def _model(name: str, folder: Path, split: str) -> Model:
         raise ValueError(
             f"{path}: no labelled pixel was scored, there is nothing to report: evaluate on labelled frames"
         )
-    return Model(name, folder, card, study, read_recipe(recipe) if recipe.is_file() else None)
+    found = [path / RECIPE_FILE, folder / RECIPE_FILE]  # what it was scored by, or else trained by
+    recipe = next((file for file in found if file.is_file()), None)
+    return Model(name, folder, card, study, read_recipe(recipe) if recipe else None, recipe)
 
 
 def _check_comparable(subject: Model, other: Model) -> None:

@@ -33,7 +33,8 @@ def look(
         return "No frame loses anything when one sensor goes, or that was not evaluated."
     shown = runs.models[-MOST_MODELS:]
     try:
-        task = recipe_task(runs.subject.folder, recipe_file=recipe_file, root=root, split=runs.split)
+        scored_by = recipe_file or runs.subject.recipe_file
+        task = recipe_task(runs.subject.folder, recipe_file=scored_by, root=root, split=runs.split)
         frames = open_frames(task.data, task.split)
         models = {model.name: load(model.folder, device=device) for model in shown}
         with progress_bar("predicting frames") as report:
