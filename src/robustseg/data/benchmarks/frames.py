@@ -106,12 +106,12 @@ class BenchmarkFrames:
         """Reads one frame.
 
         Raises:
-            FrameError: A file cannot be read; the message names it.
+            FrameError: A file cannot be read; the message names it, and the command that names all of them.
         """
         try:
             return self._sample(index)
         except (ValueError, OSError) as reason:
-            error = FrameError(str(reason))
+            error = FrameError(f"{reason}; robustseg data check names all files that cannot be read")
             error.name = self.scenes[index].name
             raise error from reason
 

@@ -190,6 +190,7 @@ def test_damaged_files_are_named_when_they_are_read(data, copy, folder, damage, 
     with pytest.raises(FrameError, match=message) as caught:
         frames[0]
     assert str(path) in str(caught.value)
+    assert "robustseg data check names all files" in str(caught.value)
     assert caught.value.name == "REC0008_frame_001000"
     assert len(frames[1].name) > 0
 
