@@ -57,6 +57,7 @@ def test_the_card_says_what_it_is_for(run):
 
 def test_check_and_stats(run, capsys):
     assert main(["data", "check", str(run.parent / "recipe.yaml")]) == 0
+    assert main(["data", "check", str(run.parent / "recipe.yaml"), "--splits=test"]) == 0
     assert "val: 3 frames; rgb 3," in capsys.readouterr().out
     assert main(["data", "stats", str(run.parent / "recipe.yaml")]) == 0
     assert "modalities" in capsys.readouterr().out

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from robustseg.commands.shared import console
+from robustseg.commands.shared import console, names
 from robustseg.progress import progress_bar, tracked
 from robustseg.recipe import BENCHMARKS, Recipe
 
@@ -82,11 +82,12 @@ def project(recipe: Recipe, *, processes: int = 1, split: str = "") -> None:
         )
 
 
-def check_data(recipe: Recipe) -> None:
+def check_data(recipe: Recipe, *, splits: str = "") -> None:
     """Read every file of a recipe's data and name each bad one.
 
     Args:
         recipe: Whose data to check.
+        splits: Which, as in train,val,test; by default those that the recipe trains on and reports.
     """
     from robustseg.data.benchmarks.check import check_benchmark
     from robustseg.data.check import check_frames
@@ -98,7 +99,7 @@ def check_data(recipe: Recipe) -> None:
         raise ValueError("say where the data are: --data.root FOLDER")
 
     bad = 0
-    for split in dict.fromkeys((recipe.data.train, recipe.data.val)):
+    for split in names(splits) or dict.fromkeys((recipe.data.train, recipe.data.val)):
         benchmark = recipe.data.kind in BENCHMARKS
         check = check_benchmark if benchmark else check_frames
         result = check(recipe.data, split, progress=tracked(f"reading {split}"))
