@@ -85,4 +85,4 @@ def test_two_processes_are_one_with_the_double_batch():
     got = launch(Machine(accelerator="cpu", devices=2), partial(batchnorm_steps, model=model, images=images(6)))
     expected[:2] = [output[:3] for output in expected[:2]]  # the first process's half
     for one, other in zip(got, expected, strict=True):
-        assert torch.allclose(torch.tensor(one).to(other), other, rtol=1e-9, atol=1e-9)
+        assert torch.allclose(torch.tensor(one, dtype=other.dtype), other, rtol=1e-9, atol=1e-9)
