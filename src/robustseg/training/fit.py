@@ -41,24 +41,14 @@ def fit(fabric: Fabric, stage: Stage) -> Running:
         ValueError: A checkpoint cannot be read, or a loss or gradient is not finite; the message names the frames.
         KeyboardInterrupt: Ctrl-C; a checkpoint was written, and the same command goes on from it.
     """
-    machine = stage.machine
     share = Share(
         stage.schedule.batch_size,
         parts=fabric.world_size * stage.schedule.accumulate,
         rank=fabric.global_rank,
         world=fabric.world_size,
     )
-    model = cast(Step, stage.step).model.to(fabric.device)
-    if machine.sync_batchnorm and fabric.world_size > 1:
-        share_batchnorm(model)
-    average = moving_average(model, stage.schedule.ema)
-    warnings.filterwarnings("ignore", "Grad strides do not match")  # a matter of DDP's speed, not of its result
-    module, optimizer = fabric.setup(stage.step, adamw(model, stage.schedule))
-    running = Running(model, optimizer, average, fabric.strategy.precision)
-    if (state := load_checkpoint(stage.folder)) is not None:
-        running.restore(state)
+    module, running = _start(fabric, stage)
     began = time.monotonic() - running.seconds
-    module.train()
     journal = Journal(
         stage.folder, stage=stage.name, first_step=running.step, steps=stage.steps, quiet=not fabric.is_global_zero
     )
@@ -67,7 +57,7 @@ def fit(fabric: Fabric, stage: Stage) -> Running:
     with journal, _interruptible(fabric) as interrupted:
         while running.step < stage.steps:
             epoch, first = divmod(running.step, stage.steps_per_epoch)
-            loader = epoch_loader(stage.train, share, epoch=epoch, first_step=first, workers=machine.workers)
+            loader = epoch_loader(stage.train, share, epoch=epoch, first_step=first, workers=stage.machine.workers)
             for parts in _grouped(loader, stage.schedule.accumulate):
                 row = _optimise(fabric, stage, module, running, parts)
                 running.step += 1
@@ -83,6 +73,21 @@ def fit(fabric: Fabric, stage: Stage) -> Running:
                 if stop:
                     raise KeyboardInterrupt
     return running
+
+
+def _start(fabric: Fabric, stage: Stage) -> tuple[nn.Module, Running]:
+    """The step as all processes share it, in training mode, and its moving parts as the last checkpoint left them."""
+    model = cast(Step, stage.step).model.to(fabric.device)
+    if stage.machine.sync_batchnorm and fabric.world_size > 1:
+        share_batchnorm(model)
+    average = moving_average(model, stage.schedule.ema)
+    warnings.filterwarnings("ignore", "Grad strides do not match")  # a matter of DDP's speed, not of its result
+    module, optimizer = fabric.setup(stage.step, adamw(model, stage.schedule))
+    running = Running(model, optimizer, average, fabric.strategy.precision)
+    if (state := load_checkpoint(stage.folder)) is not None:
+        running.restore(state)
+    module.train()
+    return module, running
 
 
 def _optimise(
