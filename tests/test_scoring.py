@@ -20,7 +20,6 @@ from robustseg.scoring import (
     SUMMARY_FILE,
     Task,
     evaluate_folder,
-    evaluation_frames,
     recipe_task,
     selection_note,
 )
@@ -38,10 +37,10 @@ def test_models_selected_on_the_reported_split_are_marked(tmp_path):
 
 def test_data_come_from_the_recipe_beside_the_model(tmp_path):
     with pytest.raises(FileNotFoundError, match="is no model folder"):
-        evaluation_frames(tmp_path, recipe_file=None, root="", split="")
+        recipe_task(tmp_path)
     (tmp_path / "recipe.yaml").write_text("data: {size: [32, 64], world: {val_frames: 3}}\n")
-    frames, split = evaluation_frames(tmp_path, recipe_file=None, root="", split="")
-    assert (len(frames), split) == (3, "val")
+    found = recipe_task(tmp_path)
+    assert (len(open_frames(found.data, found.split)), found.split) == (3, "val")
 
 
 @pytest.fixture

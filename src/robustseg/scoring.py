@@ -95,16 +95,6 @@ def recipe_task(model: Path, *, recipe_file: Path | None = None, root: str = "",
     return Task(model, recipe.data, split or recipe.data.val, scoring=recipe.scoring, recipe=recipe)
 
 
-def evaluation_frames(model: Path, *, recipe_file: Path | None, root: str, split: str) -> tuple[Frames, str]:
-    """The frames to score a model on, and their split: by default those that its recipe reports.
-
-    Raises:
-        FileNotFoundError: No recipe lies beside the model and none is given, or data are missing.
-    """
-    task = recipe_task(model, recipe_file=recipe_file, root=root, split=split)
-    return open_frames(task.data, task.split), task.split
-
-
 def model_recipe(model: Path, *, recipe_file: Path | None, root: str) -> Recipe:
     """The recipe of a model folder, or another one, with the data where they lie now.
 
