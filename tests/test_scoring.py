@@ -66,6 +66,12 @@ def test_results_keep_the_recipe_that_they_were_scored_by(model_folder, tmp_path
     assert kept.data == read_recipe(model_folder / "recipe.yaml").data
 
 
+def test_a_precision_is_scored_as_it_will_be_used(model_folder) -> None:
+    found = evaluate_folder(replace(task(model_folder), precision="bf16"))["emm"]
+    assert found.note.split("; ")[0] == "computed in bf16"
+    assert not (found.counts == evaluate_folder(task(model_folder))["emm"].counts).all()
+
+
 def test_a_stopped_evaluation_goes_on(model_folder, tmp_path, monkeypatch) -> None:
     whole = evaluate_folder(task(model_folder))
     read = []

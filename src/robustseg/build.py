@@ -8,6 +8,7 @@ import torch
 
 from robustseg import recipe
 from robustseg.models.card import read_card
+from robustseg.models.precision import in_precision
 from robustseg.models.released import load_encoder_weights
 from robustseg.models.segmenter import Segmenter
 from robustseg.models.standard import random_segmenter, segmenter_on_meta
@@ -42,23 +43,26 @@ def build_model(model: recipe.Model, num_classes: int, num_modalities: int, *, s
     return built
 
 
-def load(folder: str | Path, device: str | torch.device = "cpu") -> Segmenter:
+def load(folder: str | Path, device: str | torch.device = "cpu", *, precision: str = "fp32") -> Segmenter:
     """The model of a model folder, in evaluation mode. No code in the folder is run.
 
     Args:
         folder: With `model.json` and `model.safetensors`.
         device: Where to put it; "auto" = a GPU if there is one.
+        precision: What it computes in; less than fp32 is faster where the processor can, see
+            `robustseg.models.precision`.
 
     Raises:
         FileNotFoundError: It is no model folder.
-        ValueError: Its card or its weights are damaged, or do not belong together; there is no such device.
+        ValueError: Its card or its weights are damaged, or do not belong together; there is no such device, or it has
+            no such precision.
     """
     where = find_device(device)
     card = read_card(Path(folder))
     model = structure(card)
     model.load_state_dict(load_weights(Path(folder), card), assign=True)
     model.card = card
-    return model.to(where).eval()
+    return in_precision(model.to(where).eval(), precision)
 
 
 def find_device(name: str | torch.device) -> torch.device:

@@ -56,6 +56,7 @@ class Task:
         batch_size: Frames encoded at a time.
         device: "auto" = a GPU if there is one.
         seed: Of the protocols' noise.
+        precision: What the model computes in.
         recipe: Where data and scoring are from; it is kept beside the results, for reports.
     """
 
@@ -68,11 +69,12 @@ class Task:
     batch_size: int = 8
     device: str = "auto"
     seed: int = 0
+    precision: str = "fp32"
     recipe: Recipe | None = None
 
     def open(self, device: str) -> tuple[Segmenter, Frames, Plan]:
         """The model on a device, the frames, and what to count."""
-        model, frames = load(self.model, device=device), open_frames(self.data, self.split)
+        model, frames = load(self.model, device, precision=self.precision), open_frames(self.data, self.split)
         check_frames(model, frames)
         plan = make_plan(
             self.protocols,
@@ -131,7 +133,7 @@ def evaluate_folder(task: Task, *, out: Path | None = None, processes: int = 1) 
     """Scores a model folder, with a progress bar; gives an evaluation for each protocol.
 
     The results say so if the model was selected on this split, if habits of published code are on, and if a prediction
-    is made of several views.
+    is made of several views, or in less than fp32.
 
     Args:
         task: What to score, and how.
@@ -181,16 +183,21 @@ def _named(found: dict[str, Evaluation], task: Task) -> dict[str, Evaluation]:
         habit_note(task.data, task.split),
         views_note(task.scoring),
     )
-    note = "; ".join(part for part in notes if part)
     absent: AbsentClass = headline_policy(task.data)
     return {
-        protocol: replace(result, model=task.model.name, note=note, absent=absent) for protocol, result in found.items()
+        protocol: replace(
+            result,
+            model=task.model.name,
+            note="; ".join(part for part in (result.note, *notes) if part),
+            absent=absent,
+        )
+        for protocol, result in found.items()
     }
 
 
 def _identity(task: Task, model: Segmenter) -> dict[str, object]:
     """All that the counts depend on; where things lie, and how training changed its frames, is none of it."""
-    known = {key: getattr(task, key) for key in ("split", "protocols", "subsets", "seed")}
+    known = {key: getattr(task, key) for key in ("split", "protocols", "subsets", "seed", "precision")}
     reading = replace(task.data, root="", muses=replace(task.data.muses, cache=""), transforms=Transforms())
     return {
         **known,

@@ -66,7 +66,7 @@ def test_weights_are_multiplied_again_once_they_change(head: Decoder) -> None:
     fused = Fused(maps, torch.ones(3, 2, dtype=torch.bool))
     with torch.no_grad():
         before = head(fused)
-        assert head.folded() is head.folded()
+        assert head.folded(torch.float32) is head.folded(torch.float32)
         head.classifier.weight.mul_(2)
         head.norm.get_buffer("running_mean").add_(1)
         after = head(fused)
@@ -74,13 +74,11 @@ def test_weights_are_multiplied_again_once_they_change(head: Decoder) -> None:
     assert torch.allclose(after, whole(head, maps), atol=1e-5)
 
 
-@pytest.mark.parametrize("change", ["training", "gradients", "other type"])
+@pytest.mark.parametrize("change", ["training", "gradients"])
 def test_where_the_whole_is_computed(head: Decoder, change: str) -> None:
     maps = random_maps(SIZES["smallest"])
     if change == "training":
         head.train()
-    if change == "other type":
-        maps = [stage.bfloat16() for stage in maps]
     with torch.set_grad_enabled(change == "gradients"):
         assert not head.tiled(maps)
 
@@ -91,5 +89,5 @@ def test_half_precision(head: Decoder) -> None:
     half = nn.Module.to(head, torch.bfloat16)
     with torch.inference_mode():
         found = half(Fused([stage.bfloat16() for stage in maps], torch.ones(3, 2, dtype=torch.bool)))
-    assert found.dtype == torch.bfloat16
+    assert found.dtype == torch.float32  # logits are never rounded that far
     assert float((found.float() - wanted).abs().max()) < 0.05 * float(wanted.abs().max())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from robustseg.commands.shared import console, names
 from robustseg.files import make_writable
@@ -18,6 +19,7 @@ def predict(
     only: str = "",
     without: str = "",
     device: str = "auto",
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
 ) -> None:
     """Segment a folder of frames, with whatever sensors each frame has: id maps, overlays, confidence.
 
@@ -31,13 +33,14 @@ def predict(
         only: Use these modalities or sensors only, as in rgb,lidar.
         without: Leave these out.
         device: Where to compute: cpu, cuda, cuda:1; auto = a GPU if there is one.
+        precision: What to compute in: bf16 is faster on processors that have it, fp16 is for GPUs.
     """
     from robustseg.build import load
     from robustseg.deploy import predict_folder
     from robustseg.frames import prediction_frames
     from robustseg.recipe_file import RECIPE_FILE, read_recipe
 
-    segmenter = load(model, device=device)
+    segmenter = load(model, device, precision=precision)
     recipe = model / RECIPE_FILE
     data = read_recipe(recipe).data if segmenter.card.benchmark and recipe.is_file() else None
     frames = prediction_frames(segmenter.card, folder, split, data)

@@ -21,6 +21,9 @@ from robustseg.models.upsampling import upsampled
 class Decoder(nn.Module):
     """Four maps to logits: a linear layer per stage, upsampling, a linear fusion, a classifier.
 
+    Of maps in bfloat16 or float16 it computes in their type, from weights that are multiplied in float32; logits are
+    float32.
+
     A linear layer over the channels commutes with bilinear upsampling, which keeps constants. So each stage's linear
     layer is multiplied with its quarter of the fusion into one matrix, which is applied at the stage's own resolution;
     the upsampled results are added. Same parameters, same function, a quarter of the work.
@@ -47,7 +50,7 @@ class Decoder(nn.Module):
         `fused.present` is for heads that care; this one does not.
         """
         tiled = self.tiled(fused.maps)
-        logits = tiled_logits(self.folded(), fused.maps) if tiled else self._whole(fused)
+        logits = tiled_logits(self.folded(fused.maps[0].dtype), fused.maps) if tiled else self._whole(fused)
         return logits if size is None else upsampled(logits, size)
 
     def mixtures(
@@ -61,31 +64,33 @@ class Decoder(nn.Module):
             maps: One per stage.
             weights: Of each row in each mean; those of one mean sum to 1.
         """
-        return tiled_mixtures(self.folded(), maps, weights.to(maps[0]))
+        return tiled_mixtures(self.folded(maps[0].dtype), maps, weights.to(maps[0]))
 
     def tiled(self, maps: Sequence[Float[Tensor, "N _C _h _w"]]) -> bool:
         """Whether these maps are decoded tile by tile: on CPUs, not in training, and not where steps are recorded."""
-        weight = self.classifier.weight
-        return not self.training and in_pieces(maps) and all(stage.dtype == weight.dtype for stage in maps)
+        return not self.training and in_pieces(maps)
 
     def _whole(self, fused: Fused) -> Float[Tensor, "B K h w"]:
-        target = fused.maps[0].shape[-2:]
+        target, dtype = fused.maps[0].shape[-2:], fused.maps[0].dtype
         matrices, bias = self._folded()
-        total = F.conv2d(fused.maps[0], matrices[0][..., None, None], bias)
+        total = F.conv2d(fused.maps[0], matrices[0][..., None, None].to(dtype), bias.to(dtype))
         for features, matrix in zip(fused.maps[1:], matrices[1:], strict=True):
-            mixed = F.conv2d(features, matrix[..., None, None])  # B E h w
+            mixed = F.conv2d(features, matrix[..., None, None].to(dtype))  # B E h w
             total = total + F.interpolate(mixed, size=target, mode="bilinear", align_corners=False)
-        return self.classifier(self.dropout(F.relu(self.norm(total))))
+        hidden = self.dropout(F.relu(self.norm(total)))
+        weight, bias = self.classifier.weight.to(dtype), self.classifier.get_parameter("bias").to(dtype)
+        return F.conv2d(hidden, weight, bias).to(torch.promote_types(dtype, torch.float32))
 
-    def folded(self) -> FoldedHead:
-        """All weights as evaluation needs them; kept as long as none of them changes.
+    def folded(self, dtype: torch.dtype) -> FoldedHead:
+        """All weights as evaluation needs them, rounded to `dtype` at the end; kept as long as none of them changes.
 
         What is written through `Tensor.data` goes unnoticed until `eval()` is called again.
         """
-        state = tuple((tensor.data_ptr(), _version(tensor)) for tensor in self.state_dict(keep_vars=True).values())
+        tensors = self.state_dict(keep_vars=True).values()
+        state = dtype, *((tensor.data_ptr(), _version(tensor)) for tensor in tensors)
         if self._known is None or self._known[0] != state:
             with torch.no_grad():
-                self._known = state, self._fold()
+                self._known = state, self._fold(dtype)
         return self._known[1]
 
     def train(self, mode: bool = True) -> Decoder:
@@ -93,16 +98,16 @@ class Decoder(nn.Module):
         self._known = None
         return super().train(mode)
 
-    def _fold(self) -> FoldedHead:
+    def _fold(self, dtype: torch.dtype) -> FoldedHead:
         norm = self.norm
         variance, mean = norm.get_buffer("running_var"), norm.get_buffer("running_mean")
         scale = norm.weight * (variance + norm.eps).rsqrt()
         matrices, bias = self._folded()
         return FoldedHead(
-            matrices=tuple((scale[:, None] * matrix).T.contiguous() for matrix in matrices),
-            bias=scale * (bias - mean) + norm.bias,
-            classifier=self.classifier.weight.flatten(1),
-            classifier_bias=self.classifier.get_parameter("bias"),
+            matrices=tuple((scale[:, None] * matrix).T.to(dtype).contiguous() for matrix in matrices),
+            bias=(scale * (bias - mean) + norm.bias).to(dtype),
+            classifier=self.classifier.weight.flatten(1).to(dtype),
+            classifier_bias=self.classifier.get_parameter("bias").to(dtype),
         )
 
     def _folded(self) -> tuple[list[Float[Tensor, "E _C"]], Float[Tensor, " E"]]:

@@ -64,7 +64,8 @@ def tiled_mixtures(head: FoldedHead, maps: Maps, weights: Float[Tensor, "Q N"]) 
 def _assembled(head: FoldedHead, maps: Maps, count: int, weights: Tensor | None) -> Float[Tensor, "count K h w"]:
     h, w = maps[0].shape[-2:]
     down, across = -(-h // TILE), -(-w // TILE)
-    logits = maps[0].new_empty(len(head.classifier), count, down, TILE, across, TILE)
+    dtype = torch.promote_types(maps[0].dtype, torch.float32)  # of logits in any precision
+    logits = maps[0].new_empty(len(head.classifier), count, down, TILE, across, TILE, dtype=dtype)
     for y, tiles, values in _projected(head, maps, count if weights is not None else 0):  # N T P E
         if weights is not None:
             values = weights @ values.flatten(1)  # Q T*P*E

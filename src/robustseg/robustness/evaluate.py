@@ -15,6 +15,7 @@ from robustseg.data.sample import Batch, Frames, Sample, collate
 from robustseg.labels import IGNORE, class_names
 from robustseg.metrics import count
 from robustseg.modalities import Modality
+from robustseg.models.precision import precision_note
 from robustseg.models.released import ORIGIN
 from robustseg.models.segmenter import Segmenter
 from robustseg.recipe import Scoring
@@ -206,6 +207,7 @@ def evaluations(
             protocol=protocol,
             absence=model.card.absence,
             weights=model.card.sha256,
+            note=precision_note(model),
             majority=max(range(len(frequency)), key=frequency.__getitem__)
             if (frequency := model.card.frequency)
             else -1,
