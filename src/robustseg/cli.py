@@ -25,6 +25,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "calibrate": commands.calibrate,
     "expect": commands.expect,
     "report": commands.report,
+    "benchmark": commands.benchmark,
     "predict": commands.predict,
     "submit": commands.submit,
     "convert": commands.convert,

@@ -3,12 +3,14 @@
 Heavy parts are imported where they are used, so that `--help` answers at once.
 """
 
+from robustseg.commands.benchmark import benchmark
 from robustseg.commands.data import check_data, fake_data, make_world, project, show_conventions, show_stats
 from robustseg.commands.frames import predict, submit
 from robustseg.commands.models import calibrate, convert, demo, train
 from robustseg.commands.scores import evaluate, expect, report
 
 __all__ = [
+    "benchmark",
     "calibrate",
     "check_data",
     "convert",

@@ -1,0 +1,83 @@
+"""What a model costs on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from robustseg.commands.shared import console
+from robustseg.files import make_writable, write_text
+from robustseg.progress import progress_bar
+
+if TYPE_CHECKING:
+    from robustseg.benchmark.quality import Quality
+    from robustseg.models.card import ModelCard
+
+
+def benchmark(
+    model: Path,
+    *,
+    size: str = "",
+    batch: int = 1,
+    threads: int = 0,
+    precision: str = "fp32",
+    device: str = "auto",
+    runs: int = 20,
+    seed: int = 0,
+    split: str = "",
+    out: Path | None = None,
+) -> None:
+    """Measure what a model costs here with every set of sensors: time, operations, memory; beside its quality.
+
+    Tables, JSON, CSV and a picture tell what is saved when a sensor is off. Other work on the machine makes the times
+    longer; all sets are measured in turns, so that it hits them alike.
+
+    Args:
+        model: A model folder.
+        size: Height x width of the images, as in 512x1024; by default what the model's frames were resized to, or the
+            size it was trained on.
+        batch: Frames at a time.
+        threads: Of the processor; 0 = as many as torch takes.
+        precision: How numbers are computed: fp32.
+        device: Where to compute: cpu, cuda, cuda:1; auto = a GPU if there is one.
+        runs: How often each set of sensors is measured.
+        seed: Of the random images.
+        split: Whose evaluation stands beside the times; by default the recipe's `data.val`, or the only one there is.
+        out: Where the results go; by default MODEL/benchmark.
+    """
+    from robustseg.benchmark import Settings, measure, tables
+    from robustseg.benchmark.chart import draw
+    from robustseg.benchmark.settings import parse_size
+    from robustseg.build import find_device
+    from robustseg.models.card import read_card
+    from robustseg.report.tables import terminal, write_grid
+
+    card = read_card(model)
+    pixels = parse_size(size) if size else card.resize or card.input_size
+    where = str(find_device(device))
+    settings = Settings(pixels, batch, threads, precision, where, runs, seed)
+    target = out or model / "benchmark"
+    make_writable(target)
+    quality = _quality(model, card, split)
+    with progress_bar(f"running {model}") as report:
+        found = measure(model, settings, quality=quality, progress=report)
+    path = target / found.stem
+    write_text(path.with_name(f"{path.name}.json"), found.json())
+    write_grid(path.with_name(f"{path.name}.csv"), tables.spread_sheet(found))
+    draw(found, path.with_name(f"{path.name}.png"))
+    for grid in (tables.sets_table(found), tables.switched_off_table(found), tables.parts_table(found)):
+        console.print(terminal(grid))
+    console.print("\n".join([*tables.model_lines(found), f"{path}.json, .csv, .png"]))
+
+
+def _quality(model: Path, card: ModelCard, split: str) -> Quality | None:
+    """The evaluation beside the times; without a split that was asked for, times alone will do."""
+    from robustseg.benchmark.quality import stored_quality
+
+    try:
+        return stored_quality(model, card, split)
+    except (FileNotFoundError, ValueError) as error:
+        if split:
+            raise
+        console.print(f"note: no quality beside the times: {error}")
+        return None
