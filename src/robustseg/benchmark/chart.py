@@ -9,6 +9,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from robustseg.benchmark.result import Benchmark, Row
 from robustseg.benchmark.tables import where
@@ -20,9 +21,12 @@ OWN, GRID, LINE = "#1f6aa8", "#eceef0", "#c3cad1"
 FEW_TO_ALL = LinearSegmentedColormap.from_list("sensors", ["#8fc1e6", "#3b7bb0", "#0b3a63"])
 MARKS = ("o", "s", "^", "D", "v", "P", "h", "d")
 """One for each number of sensors, so that color is never alone."""
+MOST_NAMES = 16
+"""With more sets than this only the telling ones are named, most of them by letters."""
 LONGEST = 24
 """Letters of a set's name that fit beside its point; longer ones are told by their first letters."""
-HEAD, FOOT, LABEL = 0.92, 0.86, 0.165  # inches
+WIDTH, HEIGHT = 9.2, 5.8  # inches, as the next ones
+HEAD, FOOT, LABEL = 0.92, 0.86, 0.165
 
 
 def draw(found: Benchmark, path: Path) -> None:
@@ -34,10 +38,7 @@ def draw(found: Benchmark, path: Path) -> None:
 def trade_off(found: Benchmark) -> Figure:
     """A point for each set that was scored, and the line of those that no other set beats in both."""
     rows = [row for row in found.rows if row.miou is not None]
-    crowd = max(sum(row.sensors.size == size for row in rows) for size in {row.sensors.size for row in rows})
-    figure, axes = _canvas(
-        found, 9.2, max(5.6, HEAD + FOOT + 1.35 * LABEL * crowd), "What each set of sensors costs and how good it is"
-    )
+    figure, axes = _canvas(found, HEIGHT, "What each set of sensors costs and how good it is")
     best = front(rows)
     fastest, slowest = min(row.times.median for row in rows), max(row.times.median for row in rows)
     span = max(slowest - fastest, 0.2 * slowest)
@@ -48,7 +49,7 @@ def trade_off(found: Benchmark) -> Figure:
     x, y = [row.times.median for row in best], [_miou(row) for row in best]
     axes.plot(x, y, color=OWN, linewidth=1.4, alpha=0.55, zorder=2)
     for row in rows:
-        axes.plot(row.times.median, _miou(row), **_mark(row, found))
+        _point(axes, row, found, [row.times.median], [_miou(row)])
     _labels(axes, rows, best, found)
     axes.set_xlabel("milliseconds" + _batch(found), color=FAINT, fontsize=9.5)
     axes.set_ylabel(f"mIoU on {found.split}, %", color=FAINT, fontsize=9.5)
@@ -60,7 +61,7 @@ def trade_off(found: Benchmark) -> Figure:
 def bars(found: Benchmark) -> Figure:
     """A bar for each set, to its median, with a line to its 95th percentile."""
     height = HEAD + FOOT + 0.29 * len(found.rows)
-    figure, axes = _canvas(found, 9.2, height, "What each set of sensors costs")
+    figure, axes = _canvas(found, height, "What each set of sensors costs")
     rows = found.rows[::-1]  # the first at the top
     longest = max(row.times.slow for row in rows)
     for place, row in enumerate(rows):
@@ -81,12 +82,15 @@ def bars(found: Benchmark) -> Figure:
 
 
 def front(rows: Sequence[Row]) -> list[Row]:
-    """The scored sets that no other one beats in time and quality, the fastest first."""
-    scored = [row for row in rows if row.miou is not None]
+    """The scored sets that no other one beats in both time and quality, the fastest first.
+
+    Sets of as many modalities do the same work: they count as equally fast, whatever the clock said.
+    """
     chosen: list[Row] = []
-    for row in sorted(scored, key=lambda row: (row.times.median, -_miou(row))):
-        if not chosen or _miou(row) > _miou(chosen[-1]):
-            chosen.append(row)
+    for _, group in groupby(sorted(rows, key=lambda row: row.sensors.size), lambda row: row.sensors.size):
+        best = max((row for row in group if row.miou is not None), key=_miou, default=None)
+        if best is not None and (not chosen or _miou(best) > _miou(chosen[-1])):
+            chosen.append(best)
     return chosen
 
 
@@ -98,30 +102,30 @@ def spread(places: Sequence[float], gap: float) -> list[float]:
         [-0.3333333333333333, 0.6666666666666667, 1.6666666666666667, 5.0]
     """
     blocks: list[tuple[float, int]] = []  # sum and number of places that touch, each less its own share of gaps
-    for number, place in enumerate(places):
-        total, count = place - number * gap, 1
+    for before, place in enumerate(places):
+        total, count = place - before * gap, 1
         while blocks and blocks[-1][0] / blocks[-1][1] > total / count:
-            before, more = blocks.pop()
-            total, count = total + before, count + more
+            others, more = blocks.pop()
+            total, count = total + others, count + more
         blocks.append((total, count))
     starts = [total / count for total, count in blocks for _ in range(count)]
-    return [start + number * gap for number, start in enumerate(starts)]
+    return [start + before * gap for before, start in enumerate(starts)]
 
 
-def _canvas(found: Benchmark, width: float, height: float, title: str) -> tuple[Figure, Axes]:
+def _canvas(found: Benchmark, height: float, title: str) -> tuple[Figure, Axes]:
     """Empty axes below a headline and above a line on what was measured."""
-    figure = Figure(figsize=(width, height))
+    figure = Figure(figsize=(WIDTH, height))
     names = max(len(_name(row, found)) for row in found.rows)
     left = 0.75 if any(row.miou is not None for row in found.rows) else 0.4 + 0.082 * names
-    axes = figure.add_axes((left / width, FOOT / height, 1 - (left + 0.25) / width, 1 - (HEAD + FOOT) / height))
+    axes = figure.add_axes((left / WIDTH, FOOT / height, 1 - (left + 0.25) / WIDTH, 1 - (HEAD + FOOT) / height))
     axes.spines[:].set_visible(False)
     axes.spines["bottom"].set(visible=True, color=LINE)
     axes.set_axisbelow(True)
     axes.tick_params(colors=FAINT, labelsize=9, length=0)
-    edge = 0.25 / width
+    edge = 0.25 / WIDTH
     figure.text(edge, 1 - 0.36 / height, title, color=INK, fontsize=13, fontweight="bold")
     figure.text(edge, 1 - 0.62 / height, _subtitle(found), color=FAINT, fontsize=9.5)
-    figure.text(edge, 0.16 / height, where(found), color=FAINT, fontsize=8)
+    figure.text(edge, 0.16 / height, where(found) + _key(found), color=FAINT, fontsize=8)
     return figure, axes
 
 
@@ -138,39 +142,57 @@ def _subtitle(found: Benchmark) -> str:
 
 def _labels(axes: Axes, rows: Sequence[Row], best: Sequence[Row], found: Benchmark) -> None:
     """Names in a column right of the points of equal cost, moved apart where they would overlap."""
-    low, high = axes.get_ylim()
-    gap = LABEL * (high - low) / (axes.get_figure().get_figheight() - HEAD - FOOT)  # type: ignore[union-attr]
-    step = 0.012 * (axes.get_xlim()[1] - axes.get_xlim()[0])
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    step = 0.012 * (right - left)
+    gap = LABEL * (high - low) / (HEIGHT - HEAD - FOOT)
+    halo = [withStroke(linewidth=2.5, foreground="white")]
     for _, group in groupby(sorted(rows, key=lambda row: (row.sensors.size, _miou(row))), lambda row: row.sensors.size):
         column = list(group)
-        right = max(row.times.median for row in column) + step
-        for row, place in zip(column, spread([_miou(row) for row in column], gap), strict=True):
-            weight = "bold" if row in best else "normal"
-            ends = [row.times.median, right + 0.6 * step], [_miou(row), place]
-            axes.plot(*ends, color=LINE, linewidth=0.7, zorder=1)
-            axes.text(right + step, place, _name(row, found), va="center", color=INK, fontsize=8.5, fontweight=weight)
+        edge = max(row.times.median for row in column) + step
+        named = [row for row in column if row in best or _telling(row, found)]
+        places = spread([_miou(row) for row in named], gap)
+        over = max(0.0, places[-1] + gap / 2 - high) if places else 0.0
+        for row, place in zip(named, [place - over for place in places], strict=True):
+            axes.plot([row.times.median, edge + 0.6 * step], [_miou(row), place], color=LINE, linewidth=0.7, zorder=1)
+            text = axes.text(edge + step, place, _name(row, found), va="center", color=INK, fontsize=8.5)
+            text.set(fontweight="bold" if row in best else "normal", path_effects=halo)
+
+
+def _telling(row: Row, found: Benchmark) -> bool:
+    everything = len(found.full.sensors.sensors)
+    return not _crowded(found) or len(row.sensors.sensors) in (1, everything - 1, everything)
+
+
+def _crowded(found: Benchmark) -> bool:
+    return len(found.rows) > MOST_NAMES
 
 
 def _legend(axes: Axes, rows: Sequence[Row], found: Benchmark) -> None:
     """A mark for each number of sensors, and the line."""
     kinds = {len(row.sensors.sensors): row for row in rows}
     for count, row in sorted(kinds.items()):
-        axes.plot([], [], label=f"{count} sensor{'s' * (count > 1)}", **_mark(row, found))
-    axes.plot([], [], color=OWN, linewidth=1.4, alpha=0.55, label="no other set is both faster and better")
+        _point(axes, row, found, [], [], label=f"{count} sensor{'s' * (count > 1)}")
+    if len(front(rows)) > 1:
+        axes.plot([], [], color=OWN, linewidth=1.4, alpha=0.55, label="no other set is both faster and better")
     axes.legend(loc="lower right", frameon=False, fontsize=9, labelcolor=INK)
 
 
-def _mark(row: Row, found: Benchmark) -> dict[str, object]:
-    place = len(row.sensors.sensors) - 1
-    return {
-        "marker": MARKS[place % len(MARKS)],
-        "markersize": 7.5,
-        "color": _color(row, found),
-        "linestyle": "none",
-        "markeredgecolor": "white",
-        "markeredgewidth": 0.8,
-        "zorder": 3,
-    }
+def _point(
+    axes: Axes, row: Row, found: Benchmark, x: Sequence[float], y: Sequence[float], label: str | None = None
+) -> None:
+    """A set's mark at a place, or at none, for the legend."""
+    axes.plot(
+        x,
+        y,
+        label=label,
+        marker=MARKS[(len(row.sensors.sensors) - 1) % len(MARKS)],
+        markersize=7.5,
+        color=_color(row, found),
+        linestyle="none",
+        markeredgecolor="white",
+        markeredgewidth=0.8,
+        zorder=3,
+    )
 
 
 def _color(row: Row, found: Benchmark) -> str:
@@ -179,11 +201,22 @@ def _color(row: Row, found: Benchmark) -> str:
 
 
 def _name(row: Row, found: Benchmark) -> str:
-    """A set's name; its letters where the names of some sets are too long."""
-    if row is found.full and len(row.sensors.sensors) > 1:
+    """A set as people say it: what is missing where that is shorter, letters where a name would be too long."""
+    everything, own = found.full.sensors.sensors, row.sensors.sensors
+    missing = [name for name in everything if name not in own]
+    if not missing and len(own) > 1:
         return "all sensors"
-    others = [entry.sensors.name for entry in found.rows[:-1]]
-    return row.sensors.name if max(map(len, others), default=0) <= LONGEST else row.sensors.letters
+    if len(missing) == 1 and len(own) > 2 and not _crowded(found):
+        return f"without {missing[0]}"
+    fits = len(row.sensors.name) <= LONGEST and not _crowded(found)
+    return row.sensors.name if fits or len(own) == 1 else row.sensors.letters
+
+
+def _key(found: Benchmark) -> str:
+    """What the letters mean, if some set is told by them."""
+    lettered = any(_name(row, found) == row.sensors.letters for row in found.rows)
+    singles = {row.sensors.letters: row.sensors.name for row in found.rows if len(row.sensors.sensors) == 1}
+    return "; " + ", ".join(f"{short} {name}" for short, name in singles.items()) if lettered else ""
 
 
 def _miou(row: Row) -> float:
