@@ -66,9 +66,11 @@ def meta_logits(model: Segmenter, samples: int, modalities: int, size: tuple[int
 def frame_macs(card: ModelCard, size: tuple[int, int], present: int) -> int:
     """Multiply-adds of one frame in inference, with so many modalities present.
 
-    Under absence "zero" a zero image of every modality is encoded as well, see `Segmenter.encode_batch`.
+    Counted as what a second frame adds to a first: merging the decoder's weights is no work of a frame. Under absence
+    "zero" a zero image of every modality is encoded as well, see `Segmenter.encode_batch`.
     """
-    zeros = len(card.modalities) if card.absence == "zero" else 0
+    seen = present + (len(card.modalities) if card.absence == "zero" else 0)
     model = structure(card).eval()
     with torch.no_grad():
-        return macs(lambda: meta_logits(model, 1, present + zeros, size))
+        one, two = (macs(lambda frames=frames: meta_logits(model, frames, seen, size)) for frames in (1, 2))
+    return two - one

@@ -108,7 +108,8 @@ class Benchmark:
     def stem(self) -> str:
         """Of the files' names: what was asked for, so that other settings lie beside it."""
         height, width = self.settings.size
-        where = f"{self.machine.threads}threads" if self.settings.device == "cpu" else self.settings.device
+        threads = self.machine.threads
+        where = f"{threads}thread{'s' * (threads > 1)}" if self.settings.device == "cpu" else self.settings.device
         return f"{height}x{width}_batch{self.settings.batch}_{self.settings.precision}_{where.replace(':', '')}"
 
     def json(self) -> str:
