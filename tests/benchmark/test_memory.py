@@ -36,3 +36,9 @@ def test_elsewhere_it_is_not_known(folder, monkeypatch, tmp_path, toy_model):
 def test_a_failed_process_is_one_line(tmp_path):
     with pytest.raises(ValueError, match=r"measures memory failed: FileNotFoundError: .* is no model folder"):
         peak_memory(tmp_path, Settings((32, 32)))
+
+
+def test_a_killed_process_is_one_line(folder, monkeypatch):
+    monkeypatch.setattr(memory, "START", "import os; os.kill(os.getpid(), 9)")
+    with pytest.raises(ValueError, match="lower --size"):
+        peak_memory(folder, Settings((32, 32)))

@@ -52,7 +52,7 @@ def trade_off(found: Benchmark) -> Figure:
         _point(axes, row, found, [row.times.median], [_miou(row)])
     _labels(axes, rows, best, found)
     axes.set_xlabel("milliseconds" + _batch(found), color=FAINT, fontsize=9.5)
-    axes.set_ylabel(f"mIoU on {found.split}, %", color=FAINT, fontsize=9.5)
+    axes.set_ylabel(f"mIoU in percent, {found.split}, frames at their own size", color=FAINT, fontsize=9.5)
     axes.grid(color=GRID, linewidth=0.9)
     _legend(axes, rows, found)
     return figure

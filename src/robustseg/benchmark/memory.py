@@ -52,6 +52,8 @@ def peak_memory(folder: Path, settings: Settings) -> Memory:
     """
     command = [sys.executable, "-c", START, str(folder), json.dumps(asdict(settings))]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode < 0:
+        raise ValueError("the process that measures memory was killed: lower --size or --batch")
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
         raise ValueError(f"the process that measures memory failed: {last}")

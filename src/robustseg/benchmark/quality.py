@@ -50,6 +50,16 @@ def stored_quality(folder: Path, card: ModelCard, split: str = "") -> Quality:
     return Quality(evaluation.split, evaluation.absent, known, evaluation.note)
 
 
+def quality_beside(folder: Path, card: ModelCard, split: str = "") -> tuple[Quality | None, str]:
+    """As `stored_quality`; without a split that was asked for, None and the reason will do where it has errors."""
+    try:
+        return stored_quality(folder, card, split), ""
+    except (FileNotFoundError, ValueError) as error:
+        if split:
+            raise
+        return None, str(error)
+
+
 def _usual_split(folder: Path) -> str:
     """The recipe's split if it was evaluated; "" = whichever there is."""
     recipe = folder / RECIPE_FILE

@@ -22,7 +22,7 @@ def sets_table(found: Benchmark) -> Grid:
         )
         for row in found.rows
     )
-    caption = f"{where(found)}; median of {found.settings.runs} runs; mIoU: {_scored(found)}"
+    caption = f"{where(found)}; median of {found.settings.runs} runs; {_scored(found)}"
     return _without_last(Grid(f"{found.model}: every set of sensors", head, rows, caption=caption), bool(found.split))
 
 
@@ -88,7 +88,9 @@ def where(found: Benchmark) -> str:
 
 
 def _scored(found: Benchmark) -> str:
-    return f"{found.split}{' (' + found.note + ')' if found.note else ''}" if found.split else "not evaluated"
+    if not found.split:
+        return "not evaluated"
+    return f"mIoU on {found.split}, frames at their own size" + (f" ({found.note})" if found.note else "")
 
 
 def _difference(one: float | None, other: float | None) -> float | None:

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from robustseg.commands.shared import console
 from robustseg.files import make_writable, write_text
 from robustseg.progress import progress_bar
-
-if TYPE_CHECKING:
-    from robustseg.benchmark.quality import Quality
-    from robustseg.models.card import ModelCard
 
 
 def benchmark(
@@ -47,6 +42,7 @@ def benchmark(
     """
     from robustseg.benchmark import Settings, measure, tables
     from robustseg.benchmark.chart import draw
+    from robustseg.benchmark.quality import quality_beside
     from robustseg.benchmark.settings import parse_size
     from robustseg.build import find_device
     from robustseg.models.card import read_card
@@ -58,7 +54,9 @@ def benchmark(
     settings = Settings(pixels, batch, threads, precision, where, runs, seed)
     target = out or model / "benchmark"
     make_writable(target)
-    quality = _quality(model, card, split)
+    quality, lacking = quality_beside(model, card, split)
+    if lacking:
+        console.print(f"note: no quality beside the times: {lacking}")
     with progress_bar(f"running {model}") as report:
         found = measure(model, settings, quality=quality, progress=report)
     path = target / found.stem
@@ -68,16 +66,3 @@ def benchmark(
     for grid in (tables.sets_table(found), tables.switched_off_table(found), tables.parts_table(found)):
         console.print(terminal(grid))
     console.print("\n".join([*tables.model_lines(found), f"{path}.json, .csv, .png"]))
-
-
-def _quality(model: Path, card: ModelCard, split: str) -> Quality | None:
-    """The evaluation beside the times; without a split that was asked for, times alone will do."""
-    from robustseg.benchmark.quality import stored_quality
-
-    try:
-        return stored_quality(model, card, split)
-    except (FileNotFoundError, ValueError) as error:
-        if split:
-            raise
-        console.print(f"note: no quality beside the times: {error}")
-        return None
