@@ -36,7 +36,7 @@ def draw(found: Benchmark, path: Path) -> None:
 
 
 def trade_off(found: Benchmark) -> Figure:
-    """A point for each set that was scored, and the line of those that no other set beats in both."""
+    """A point for each set that was scored, and a line through its front."""
     rows = [row for row in found.rows if row.miou is not None]
     figure, axes = _canvas(found, HEIGHT, "What each set of sensors costs and how good it is")
     best = front(rows)
@@ -173,7 +173,7 @@ def _legend(axes: Axes, rows: Sequence[Row], found: Benchmark) -> None:
     for count, row in sorted(kinds.items()):
         _point(axes, row, found, [], [], label=f"{count} sensor{'s' * (count > 1)}")
     if len(front(rows)) > 1:
-        axes.plot([], [], color=OWN, linewidth=1.4, alpha=0.55, label="no other set is both faster and better")
+        axes.plot([], [], color=OWN, linewidth=1.4, alpha=0.55, label="no set of as little work is better")
     axes.legend(loc="lower right", frameon=False, fontsize=9, labelcolor=INK)
 
 
