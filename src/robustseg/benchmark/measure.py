@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from robustseg.benchmark.result import Benchmark, Machine, Row
 from robustseg.benchmark.settings import Settings, thread_count
 from robustseg.benchmark.subsets import SensorSet, sensor_sets
 from robustseg.benchmark.work import part_work, random_images, set_work
-from robustseg.build import load
+from robustseg.build import find_device, load
 from robustseg.models.card import ModelCard
 from robustseg.models.segmenter import Segmenter
 from robustseg.version import __version__
@@ -42,8 +43,9 @@ def measure(
         FileNotFoundError: It is no model folder.
         ValueError: It is damaged, or there is no such device.
     """
-    model = load(folder, settings.device)
-    device = next(model.parameters()).device
+    device = find_device(settings.device)
+    settings = replace(settings, device=str(device))
+    model = load(folder, device)
     sets = sensor_sets(model.card.modalities)
     memory = peak_memory(folder, settings)
     with thread_count(settings.threads) as threads:
