@@ -44,12 +44,13 @@ def benchmark(
     from robustseg.benchmark.chart import draw
     from robustseg.benchmark.quality import quality_beside
     from robustseg.benchmark.settings import parse_size
+    from robustseg.build import find_device
     from robustseg.models.card import read_card
     from robustseg.report.tables import terminal, write_grid
 
     card = read_card(model)
     pixels = parse_size(size) if size else card.resize or card.input_size
-    settings = Settings(pixels, batch, threads, precision, device, runs, seed)
+    settings = Settings(pixels, batch, threads, precision, str(find_device(device)), runs, seed)
     target = out or model / "benchmark"
     make_writable(target)
     quality, lacking = quality_beside(model, card, split)
