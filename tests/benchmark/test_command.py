@@ -43,7 +43,7 @@ def test_sensors_of_several_modalities(polarised):
 def test_without_an_evaluation_it_says_so(folder, tmp_path, capsys):
     assert main(["benchmark", str(folder), *QUICK, f"--out={tmp_path / 'there'}"]) == 0
     assert "no quality beside the times" in capsys.readouterr().out
-    assert {path.suffix for path in (tmp_path / "there").iterdir()} == {".json", ".csv", ".png"}
+    assert {path.suffix for path in (tmp_path / "there").iterdir()} == {".json", ".csv", ".md", ".png"}
     assert not (folder / "benchmark").exists()
 
 

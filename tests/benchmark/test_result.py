@@ -50,7 +50,8 @@ def test_tables_without_an_evaluation_have_no_empty_column(measured):
     with_scores, without = measured("rgb", "lidar"), measured("rgb", "lidar", split="")
     for table, last in ((sets_table, "mIoU"), (switched_off_table, "mIoU points")):
         assert table(with_scores).head == (*table(without).head, last)
-    assert switched_off_table(with_scores).rows[0] == ("rgb", 20.0, pytest.approx(100 / 3), 25.0, -20.0)
+    assert switched_off_table(without).rows[0] == ("nothing", 30.0, None, None)
+    assert switched_off_table(with_scores).rows[1] == ("rgb", 20.0, pytest.approx(100 / 3), 25.0, -20.0)
     assert parts_table(without).rows == (("encode one modality", 10.0, pytest.approx(10.9)),)
     assert "300 MB, 20 MB" in "\n".join(model_lines(without))
 

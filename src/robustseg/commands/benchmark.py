@@ -24,8 +24,8 @@ def benchmark(
 ) -> None:
     """Measure what a model costs here with every set of sensors: time, operations, memory; beside its quality.
 
-    Tables, JSON, CSV and a picture tell what is saved when a sensor is off. Other work on the machine makes the times
-    longer; all sets are measured in turns, so that it hits them alike.
+    Tables (Markdown, CSV, JSON) and a picture tell what is saved when a sensor is off. Other work on the machine makes
+    the times longer; all sets are measured in turns, so that it hits them alike.
 
     Args:
         model: A model folder.
@@ -58,10 +58,11 @@ def benchmark(
         console.print(f"note: no quality beside the times: {lacking}")
     with progress_bar(f"running {model}") as report:
         found = measure(model, settings, quality=quality, progress=report)
-    path = target / found.stem
-    write_text(path.with_name(f"{path.name}.json"), found.json())
-    write_grid(path.with_name(f"{path.name}.csv"), tables.spread_sheet(found))
-    draw(found, path.with_name(f"{path.name}.png"))
-    for grid in (tables.sets_table(found), tables.switched_off_table(found), tables.parts_table(found)):
+    off = tables.switched_off_table(found)
+    write_text(target / f"{found.stem}.json", found.json())
+    write_grid(target / f"{found.stem}.csv", tables.spread_sheet(found))
+    write_grid(target / f"{found.stem}.md", off)
+    draw(found, target / f"{found.stem}.png")
+    for grid in (tables.sets_table(found), off, tables.parts_table(found)):
         console.print(terminal(grid))
-    console.print("\n".join([*tables.model_lines(found), f"{path}.json, .csv, .png"]))
+    console.print("\n".join([*tables.model_lines(found), f"{target / found.stem}.json, .csv, .md, .png"]))
