@@ -17,8 +17,8 @@ from robustseg.benchmark.quality import Quality
 from robustseg.benchmark.result import Benchmark, Machine, Row
 from robustseg.benchmark.settings import Settings, thread_count
 from robustseg.benchmark.subsets import SensorSet, sensor_sets
-from robustseg.benchmark.work import part_work, random_images, set_work
-from robustseg.build import find_device, load
+from robustseg.benchmark.work import open_model, part_work, random_images, set_work
+from robustseg.build import find_device
 from robustseg.models.card import ModelCard
 from robustseg.models.segmenter import Segmenter
 from robustseg.version import __version__
@@ -45,7 +45,7 @@ def measure(
     """
     device = find_device(settings.device)
     settings = replace(settings, device=str(device))
-    model = load(folder, device)
+    model = open_model(folder, settings)
     sets = sensor_sets(model.card.modalities)
     memory = peak_memory(folder, settings)
     with thread_count(settings.threads) as threads:

@@ -16,8 +16,7 @@ from pathlib import Path
 import torch
 
 from robustseg.benchmark.settings import Settings, thread_count
-from robustseg.benchmark.work import random_images
-from robustseg.build import load
+from robustseg.benchmark.work import open_model, random_images
 from robustseg.models.segmenter import Segmenter
 
 MEGA = 10**6
@@ -66,7 +65,7 @@ def tell() -> None:
     options = json.loads(text)
     settings = Settings(**options | {"size": tuple(options["size"])})
     with thread_count(settings.threads):
-        print(json.dumps(asdict(_measured(load(folder, settings.device), settings))))
+        print(json.dumps(asdict(_measured(open_model(Path(folder), settings), settings))))
 
 
 @torch.inference_mode()

@@ -7,18 +7,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from robustseg.benchmark.settings import Settings
 from robustseg.benchmark.subsets import SensorSet
+from robustseg.build import load
 from robustseg.models.fusion import Fused
 from robustseg.models.segmenter import Segmenter
 from robustseg.models.upsampling import labels_at
 
 ENCODE, FUSE, DECODE = "encode one modality", "fuse all modalities", "decode to labels"
 TICK = "one more tick: one modality encoded, the others kept"
+
+
+def open_model(folder: Path, settings: Settings) -> Segmenter:
+    """The model of a folder, as the settings want it.
+
+    Raises:
+        FileNotFoundError: It is no model folder.
+        ValueError: It is damaged, or there is no such device.
+    """
+    return load(folder, settings.device)
 
 
 def random_images(
