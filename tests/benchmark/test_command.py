@@ -4,6 +4,7 @@ import csv
 import json
 
 import pytest
+import torch
 
 from robustseg.benchmark import Settings, measure
 from robustseg.benchmark.settings import processors
@@ -70,3 +71,12 @@ def test_no_such_model(tmp_path, capsys):
     assert main(["benchmark", str(tmp_path / "none")]) == 1
     assert "is no model folder" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu(folder):
+    found = measure(folder, Settings((64, 64), runs=2, device="cuda"))
+    assert "allocated on the GPU" in found.memory.how
+    assert found.memory.peak > found.memory.predicting > 0
+    assert found.machine.processor == torch.cuda.get_device_name()
+    assert found.stem == "64x64_batch1_fp32_cuda"
