@@ -22,4 +22,4 @@ def normalise(images: Float[Tensor, "*B M 3 H W"], modalities: Sequence[Modality
         raise ValueError(f"no mean and std for {unknown}: measure them with `robustseg data stats`")
     mean = torch.tensor([modality.mean for modality in modalities], dtype=images.dtype, device=images.device)
     std = torch.tensor([modality.std for modality in modalities], dtype=images.dtype, device=images.device)
-    return (images - mean[..., None, None]) / std[..., None, None]
+    return (images - mean[..., None, None]).div_(std[..., None, None])
