@@ -21,7 +21,7 @@ from robustseg.version import __version__
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "train": commands.train,
-    "evaluate": commands.evaluate,
+    "evaluate": commands.evaluate_model,
     "calibrate": commands.calibrate,
     "expect": commands.expect,
     "report": commands.report,
