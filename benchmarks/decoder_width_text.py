@@ -1,0 +1,162 @@
+"""The words of benchmarks/decoder_width.py: tables, and a conclusion that is computed from the numbers in them."""
+
+from __future__ import annotations
+
+from statistics import fmean, median
+from typing import Any
+
+from flops import GIGA
+
+Record = dict[str, Any]
+RELEASED = "768"
+"""Widths are keys of JSON, hence text; all others are compared with this one."""
+
+
+COST_NOTE = (
+    "B0, 25 classes, one frame by image side and modalities present, the decoder's part in brackets, as it is computed "
+    "here: linear steps multiplied together and applied at each stage's own resolution. 1 GMAC = 2 GFLOP."
+)
+
+
+def text(record: Record) -> str:
+    """The whole Markdown of what has been measured so far."""
+    parts = ["## A smaller decoder", conclusion(record)]
+    if quality := record.get("quality"):
+        parts += [quality_table(quality["scores"]), quality_note(quality["facts"])]
+    parts.append(cost_table(record["cost"]))
+    parts.append(COST_NOTE)
+    if speed := record.get("speed"):
+        parts += [speed_table(speed["seconds"]), speed_note(speed["facts"])]
+    return "\n\n".join(parts) + "\n"
+
+
+def lost(scores: Record, width: str, *, stage: str = "student", what: str = "mean") -> list[float]:
+    """Points that a width loses against the released one, for each seed that both were trained with."""
+    common = [seed for seed in scores.get(RELEASED, {}) if seed in scores.get(width, {})]
+    return [scores[RELEASED][seed][stage][what] - scores[width][seed][stage][what] for seed in common]
+
+
+def seed_range(scores: Record, *, stage: str = "student", what: str = "mean") -> float | None:
+    """How far apart two seeds of one width lie at most; None if no width has two."""
+    found = [[run[stage][what] for run in runs.values()] for runs in scores.values() if len(runs) > 1]
+    return max((max(values) - min(values) for values in found), default=None)
+
+
+def faster(rounds: dict[str, list[float]], width: str) -> list[float]:
+    """How many times faster a width is than the released one, in each round."""
+    return [wide / narrow for wide, narrow in zip(rounds[RELEASED], rounds[width], strict=True)]
+
+
+def conclusion(record: Record) -> str:
+    """What another seed does, and one line per narrower width."""
+    scores = record.get("quality", {}).get("scores", {})
+    lines = [f"- `--model.width {width}`: {verdict(record, width)}." for width in record["cost"] if width != RELEASED]
+    return "\n\n".join([*([seeds_say(scores)] if scores else []), "\n".join(lines)])
+
+
+def seeds_say(scores: Record) -> str:
+    """How far a difference can be trusted, and the smallest width whose loss is no larger."""
+    spread = seed_range(scores)
+    if spread is None:
+        return "One seed only: nothing is known of what another one changes."
+    within = [width for width in scores if lost(scores, width) and fmean(lost(scores, width)) <= spread]
+    said = f"Another seed changes a student's mean over the subsets by up to {spread:.2f} points at one width."
+    if within:
+        said += f" The smallest width that loses no more than that against {RELEASED} is {min(within, key=int)}."
+    return said
+
+
+def verdict(record: Record, width: str) -> str:
+    """What a width changes in quality, work and time against the released one."""
+    parts = []
+    scores = record.get("quality", {}).get("scores", {})
+    if losses := lost(scores, width):
+        points, spread = fmean(losses), seed_range(scores)
+        parts.append(f"{abs(points):.2f} points {'less' if points > 0 else 'more'} in the mean of the subsets")
+        if spread is not None:
+            parts[-1] += f" ({'within' if abs(points) <= spread else 'beyond'} what another seed changes)"
+    for case, released in record["cost"][RELEASED]["macs"].items():
+        saved = 1 - record["cost"][width]["macs"][case]["all"] / released["all"]
+        parts.append(f"{case} modalities: {saved:.0%} of the multiply-adds saved")
+        if speed := record.get("speed"):
+            parts[-1] += f", {median(faster(speed['seconds'][case], width)):.2f} times as fast"
+    return "; ".join(parts)
+
+
+def quality_table(scores: Record) -> str:
+    """Student and teacher by width: the mean over seeds, and what is lost against the released width by seed."""
+    lines = [
+        "| width | student, mean of subsets | lost | lost, by seed | all sensors | worst | teacher, mean | all |",
+        "|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for width, runs in sorted(scores.items(), key=lambda item: -int(item[0])):
+        losses = [] if width == RELEASED else lost(scores, width)
+        cells = [over_seeds(runs, "student", "mean")]
+        cells += [f"{fmean(losses):+.2f}" if losses else "", ", ".join(f"{value:+.2f}" for value in losses)]
+        cells += [over_seeds(runs, "student", what) for what in ("all", "worst")]
+        cells += [over_seeds(runs, "teacher", what) for what in ("mean", "all")]
+        lines.append(f"| {width} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def over_seeds(runs: Record, stage: str, what: str) -> str:
+    """The mean over a width's seeds."""
+    return f"{fmean(run[stage][what] for run in runs.values()):.2f}"
+
+
+def quality_note(facts: Record) -> str:
+    """What was trained, and that one setting served all widths."""
+    return (
+        f"mIoU in percent on 200 held-out frames of the built-in world, 96x128, mit_nano, {facts['frames']} frames of "
+        f"training, {facts['teacher_epochs']} epochs of the teacher and {facts['student_epochs']} of the student. "
+        "Schedule and learning rates are the same for all widths; they are the demo's, which were chosen at width 96. "
+        f"Lost: against width {RELEASED}, negative = better than it. {origin(facts)}"
+    )
+
+
+def cost_table(costs: Record) -> str:
+    """Parameters, and multiply-adds by case, the decoder's part in brackets."""
+    cases = list(costs[RELEASED]["macs"])
+    lines = [
+        "| width | parameters, M |" + "".join(f" GMAC {case} |" for case in cases),
+        "|--:|" + "--:|" * (len(cases) + 1),
+    ]
+    for width, entry in costs.items():
+        cells = [f"{entry['parameters'] / 1e6:.2f} ({entry['decoder_parameters'] / 1e6:.2f})"]
+        for work in entry["macs"].values():
+            cells.append(f"{work['all'] / GIGA:.2f} ({work['decoder'] / GIGA:.2f})")
+        lines.append(f"| {width} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def speed_table(seconds: dict[str, dict[str, list[float]]]) -> str:
+    """Median seconds by case and width, and how many times faster than the released width, with the extremes."""
+    widths = list(next(iter(seconds.values())))
+    lines = ["| width |" + "".join(f" {case} |" for case in seconds), "|--:|" + "--:|" * len(seconds)]
+    for width in widths:
+        cells = []
+        for rounds in seconds.values():
+            cell = f"{median(rounds[width]):.3f} s"
+            if width != RELEASED:
+                ratios = faster(rounds, width)
+                cell += f", {median(ratios):.2f}x ({min(ratios):.2f} to {max(ratios):.2f})"
+            cells.append(cell)
+        lines.append(f"| {width} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def speed_note(facts: Record) -> str:
+    """What the times are of."""
+    return (
+        "Labels of one frame by B0, by image side and modalities present: median, and how many times as fast as width "
+        f"{RELEASED} in the same round, least and most in brackets. {facts['rounds']} rounds, {facts['clock']} time. "
+        f"{origin(facts)}"
+    )
+
+
+def origin(facts: Record) -> str:
+    """Command, date, torch, processor and threads."""
+    return (
+        f"`{facts['command']}`, {facts['date']}, torch {facts['torch']}, {facts['processor']}, threads: "
+        f"{facts['threads']}."
+    )
