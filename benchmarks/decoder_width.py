@@ -3,13 +3,13 @@
     python benchmarks/decoder_width.py                   trains as well: about an hour on one core
     python benchmarks/decoder_width.py --seeds 0         half of that
     python benchmarks/decoder_width.py --only quality    the training alone, stopped and started at will
-    python benchmarks/decoder_width.py --only speed      the times alone; some minutes, best on a quiet machine
+    python benchmarks/decoder_width.py --only speed      times and memory alone; minutes, best on a quiet machine
 
 Quality: teacher and student on the built-in world, the demo's recipe with a somewhat shorter schedule, the same for
 all widths; scored on every subset of sensors of the held-out scenes. Runs go on where they stopped. Cost: parameters
-and multiply-adds of B0, counted. Speed: labels of one frame by B0 with random weights, all widths in turns, so that
-other work on the machine hits all alike. Writes benchmarks/results/decoder_width.json and .md; what a part measured
-stays there until that part is measured again.
+and multiply-adds of B0, counted. Memory: what autograd keeps for the backward pass, as in checkpointing.py. Speed:
+labels of one frame by B0 with random weights, all widths in turns, so that other work on the machine hits all alike.
+Writes benchmarks/results/decoder_width.json and .md; what a part measured stays there until it is measured again.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from checkpointing import kept
 from decoder_width_text import text
 from flops import macs, meta_logits, meta_model
 from torch import nn
@@ -132,6 +133,16 @@ def seconds(
     return found
 
 
+def memory(size: int = 512, *, backbone: Backbone = "mit_b0") -> Record:
+    """Width -> GB that the forward pass of a training step keeps for the backward pass, of one frame."""
+    images = torch.randn(1, MODALITIES, 3, size, size, generator=torch.Generator().manual_seed(0))
+    models = {width: build_model(Model(backbone, width), CLASSES, MODALITIES, seed=0).train() for width in WIDTHS}
+    found = {
+        str(width): dict(zip(("all", "encoder"), kept(model, images), strict=True)) for width, model in models.items()
+    }
+    return {"case": case_name(size, MODALITIES), "GB": found}
+
+
 def facts(**more: object) -> Record:
     """Where and how something was measured."""
     return {
@@ -181,6 +192,7 @@ def main() -> None:
     save()
     if options.only != "quality":
         clock = time.perf_counter if options.clock == "wall" else time.process_time
+        record["memory"] = memory()
         found = seconds(options.repeats, clock)
         record["speed"] = {"facts": facts(clock=options.clock, rounds=options.repeats), "seconds": found}
         save()

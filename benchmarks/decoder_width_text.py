@@ -17,14 +17,17 @@ COST_NOTE = (
     "here: linear steps multiplied together and applied at each stage's own resolution. 1 GMAC = 2 GFLOP."
 )
 
+MEMORY_NOTE = "Kept: what a training step keeps of one frame ({} modalities) for its backward pass, weights left out."
+
 
 def text(record: Record) -> str:
     """The whole Markdown of what has been measured so far."""
     parts = ["## A smaller decoder", conclusion(record)]
     if quality := record.get("quality"):
         parts += [quality_table(quality["scores"]), quality_note(quality["facts"])]
-    parts.append(cost_table(record["cost"]))
-    parts.append(COST_NOTE)
+    parts += [cost_table(record["cost"], record.get("memory")), COST_NOTE]
+    if memory := record.get("memory"):
+        parts.append(MEMORY_NOTE.format(memory["case"]))
     if speed := record.get("speed"):
         parts += [speed_table(speed["seconds"]), speed_note(speed["facts"])]
     return "\n\n".join(parts) + "\n"
@@ -114,17 +117,17 @@ def quality_note(facts: Record) -> str:
     )
 
 
-def cost_table(costs: Record) -> str:
-    """Parameters, and multiply-adds by case, the decoder's part in brackets."""
+def cost_table(costs: Record, memory: Record | None = None) -> str:
+    """Parameters, multiply-adds by case, and memory where it was measured; the decoder's part in brackets."""
     cases = list(costs[RELEASED]["macs"])
-    lines = [
-        "| width | parameters, M |" + "".join(f" GMAC {case} |" for case in cases),
-        "|--:|" + "--:|" * (len(cases) + 1),
-    ]
+    heads = ["width", "parameters, M", *(f"GMAC {case}" for case in cases), *(["kept, GB"] if memory else [])]
+    lines = ["| " + " | ".join(heads) + " |", "|" + "--:|" * len(heads)]
     for width, entry in costs.items():
         cells = [f"{entry['parameters'] / 1e6:.2f} ({entry['decoder_parameters'] / 1e6:.2f})"]
-        for work in entry["macs"].values():
-            cells.append(f"{work['all'] / GIGA:.2f} ({work['decoder'] / GIGA:.2f})")
+        cells += [f"{work['all'] / GIGA:.2f} ({work['decoder'] / GIGA:.2f})" for work in entry["macs"].values()]
+        if memory:
+            whole, encoder = (memory["GB"][width][part] for part in ("all", "encoder"))
+            cells.append(f"{whole:.2f} ({whole - encoder:.2f})")
         lines.append(f"| {width} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -35,9 +35,11 @@ COSTS = {
     for width, work in (("768", 8e9), ("256", 6e9), ("32", 5e9))
 }
 SECONDS = {"64x64, 4 of 4": {"768": [3.0, 4.0, 6.0], "256": [2.0, 2.0, 2.0], "32": [1.0, 1.0, 1.0]}}
+MEMORY = {"case": "64x64, 4 of 4", "GB": {width: {"all": 0.5, "encoder": 0.25} for width in COSTS}}
 FACTS = {"command": "python x.py", "date": "2026-01-01", "torch": "2", "processor": "a chip", "threads": 1}
 RECORD = {
     "cost": COSTS,
+    "memory": MEMORY,
     "quality": {"facts": FACTS | {"frames": 600, "teacher_epochs": 6, "student_epochs": 3}, "scores": SCORES},
     "speed": {"facts": FACTS | {"clock": "wall", "rounds": 3}, "seconds": SECONDS},
 }
@@ -73,6 +75,7 @@ def test_tables(script):
         "| 256 | 40.38 | +0.12 | +0.50, -0.25 | 52.00 | 20.00 | 30.00 | 50.00 |",
     ]
     assert "| 256 | 6.00 (2.00) | 6.00 (1.00) |" in words.cost_table(COSTS)
+    assert "| 256 | 6.00 (2.00) | 6.00 (1.00) | 0.50 (0.25) |" in words.cost_table(COSTS, MEMORY)
     assert "| 256 | 2.000 s, 2.00x (1.50 to 3.00) |" in words.speed_table(SECONDS)
     for part in (RECORD, {"cost": COSTS}):  # all of it, and before anything was measured
         assert words.text(part).startswith("## A smaller decoder")
@@ -107,6 +110,13 @@ def test_every_width_is_timed_in_every_round(script):
     found = module.seconds(2, lambda: float(next(ticks)), cases=((32, 4), (32, 1)), backbone="mit_nano")
     assert list(found) == ["32x32, 4 of 4", "32x32, 1 of 4"]
     assert all(rounds == {str(width): [1.0, 1.0] for width in module.WIDTHS} for rounds in found.values())
+
+
+def test_a_wider_decoder_keeps_more(script):
+    found = script("decoder_width").memory(32, backbone="mit_nano")["GB"]
+    decoder = [found[width]["all"] - found[width]["encoder"] for width in found]
+    assert decoder == sorted(decoder, reverse=True)
+    assert len({entry["encoder"] for entry in found.values()}) == 1
 
 
 def test_a_run_is_trained_and_scored_once(script, tmp_path):
