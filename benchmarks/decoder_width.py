@@ -36,7 +36,8 @@ from robustseg.demo import demo_recipe
 from robustseg.files import write_text
 from robustseg.models.card import read_card
 from robustseg.recipe import Backbone, Model, Recipe
-from robustseg.robustness import Evaluation, load_study, stored_evaluation
+from robustseg.robustness import Evaluation, load
+from robustseg.robustness.storage import JSON_FILE
 from robustseg.scoring import evaluate_folder, recipe_task
 from robustseg.training import train
 
@@ -74,14 +75,10 @@ def scored(folder: Path) -> Evaluation:
     """Every subset of the reported split; kept beside the weights."""
     task = recipe_task(folder)
     out = folder / "evaluation" / task.split
-    if out.is_dir():
-        try:
-            stored = load_study(stored_evaluation(out))["emm"]
-        except FileNotFoundError:  # interrupted: goes on below
-            pass
-        else:
-            if stored.weights == read_card(folder).sha256 and len(stored.frames) == task.data.world.val_frames:
-                return stored
+    if (out / JSON_FILE).is_file():
+        stored = load(out)
+        if stored.weights == read_card(folder).sha256 and len(stored.frames) == task.data.world.val_frames:
+            return stored
     return evaluate_folder(task, out=out)["emm"]
 
 
