@@ -58,12 +58,9 @@ def test_the_conclusion_follows_from_the_numbers(script):
     said = words.conclusion(RECORD)
     assert "by up to 1.75 points" in said
     assert "against 768 is 256." in said
-    assert (
-        "`--model.width 256`: 0.12 points less in the mean of the subsets (within what another seed changes); "
-        "64x64, 4 of 4 modalities: 25% of the multiply-adds saved, 2.00 times as fast." in said
-    )
-    assert "3.00 points less in the mean of the subsets (beyond what another seed changes)" in said
-    assert "One seed only" in words.seeds_say({width: {"0": runs["0"]} for width, runs in SCORES.items()})
+    assert "| `--model.width 256` | -0.12 | -25%, 2.00x |" in said
+    assert "| `--model.width 32` | -3.00 | -38%, 4.00x |" in said
+    assert "One seed, so nothing" in words.seeds_say({width: {"0": runs["0"]} for width, runs in SCORES.items()})
     assert "smallest" not in words.seeds_say({"256": SCORES["256"]})
 
 
