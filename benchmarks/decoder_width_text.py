@@ -67,6 +67,17 @@ def conclusion(record: Record) -> str:
     return "\n\n".join([*([seeds_say(scores)] if scores else []), "\n".join(lines), SUMMARY_NOTE])
 
 
+def disorder(scores: Record) -> str:
+    """How much better a narrower width is than a wider one: a hint of how much is chance."""
+    means = [
+        fmean(run["student"]["mean"] for run in scores[width].values())
+        for width in sorted(scores, key=int, reverse=True)
+    ]
+    gains = [narrow - wide for place, wide in enumerate(means) for narrow in means[place + 1 :]]
+    most = max([0.0, *gains])
+    return f"A narrower decoder is better than a wider one by up to {most:.2f} points: that much may be chance."
+
+
 def saved(record: Record, width: str, case: str) -> str:
     """The share of the multiply-adds that a width saves, and, where it was timed, how many times as fast it is."""
     share = 1 - record["cost"][width]["macs"][case]["all"] / record["cost"][RELEASED]["macs"][case]["all"]
@@ -78,7 +89,7 @@ def seeds_say(scores: Record) -> str:
     """How far a difference can be trusted, and the smallest width whose loss is no larger."""
     spread = seed_range(scores)
     if spread is None:
-        return "One seed, so nothing is known of what another one changes."
+        return f"One seed, so what another one changes is unknown. {disorder(scores)}"
     within = [width for width in scores if lost(scores, width) and fmean(lost(scores, width)) <= spread]
     said = f"Another seed changes a student's mean over the subsets by up to {spread:.2f} points at one width."
     if within:
