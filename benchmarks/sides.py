@@ -35,6 +35,9 @@ RELEASED = Distill(**WEIGHTS, hpdm_form="released", hybrid=False, rrm_form="rele
 PLACES: dict[int, Places] = {1: [(0, 2)], 2: [(0, 1, 3), (1, 2)], 4: [(0, 1, 2, 3), (0, 1, 3), (1, 2), (2,)]}
 """What the student sees of each sample, by the size of the batch: two and a half of four on average, as when drawn."""
 
+MOST_STEPS = 10**9
+"""The noise of step n is drawn from seed n on both sides."""
+
 Run = Callable[[], object]
 
 
@@ -146,8 +149,8 @@ def opponent_step(case: Case) -> Callable[[], dict[str, Tensor]]:
     """A call takes the next step, and returns the losses."""
     first, second = (same_network(our_network(case, seed), case) for seed in (0, 1))
     student = Student(first, second, lr=SCHEDULE.lr)
-    images, labels, places, noise = case.images(), case.labels(), PLACES[case.batch], seeded_noise()
-    return lambda: student.step(images, labels, places, noise)
+    images, labels, places, seeds = case.images(), case.labels(), PLACES[case.batch], iter(range(MOST_STEPS))
+    return lambda: student.step(images, labels, places, seeded_noise(next(seeds)))
 
 
 def our_step(case: Case, distill: Distill) -> Callable[[], dict[str, Tensor]]:
@@ -156,10 +159,10 @@ def our_step(case: Case, distill: Distill) -> Callable[[], dict[str, Tensor]]:
     student = StudentStep(model, FrozenTeacher(teacher), Objective(distill, CLASSES)).train()
     optimizer = adamw(model, SCHEDULE)
     images, batch = case.images(), training_batch(case)
-    seed = iter(range(10**9))
+    seeds = iter(range(MOST_STEPS))
 
     def step() -> dict[str, Tensor]:
-        losses = student(images, batch, next(seed)).terms
+        losses = student(images, batch, next(seeds)).terms
         optimizer.zero_grad()
         student.objective.total(losses).backward()
         optimizer.step()
@@ -197,7 +200,7 @@ def training_batch(case: Case) -> TrainingBatch:
     )
 
 
-def seeded_noise(seed: int = 0) -> Noise:
+def seeded_noise(seed: int) -> Noise:
     """Standard normal."""
     draw = torch.Generator().manual_seed(seed)
     return lambda shape: torch.randn(shape, generator=draw)
@@ -235,7 +238,7 @@ def agreement(case: Case) -> Agreement:
         generator = torch.Generator().manual_seed(0)
         known = {"labels": batch.labels, "present": batch.drawn, "generator": generator}
         losses = Objective(RELEASED, CLASSES)(student=mine, teacher=taught, **known)
-    released = released_losses(theirs, taught_theirs, batch.labels, places, seeded_noise())
+    released = released_losses(theirs, taught_theirs, batch.labels, places, seeded_noise(0))
     same = ours.labels(images, batch.drawn) == theirs.logits.argmax(dim=1)
     return Agreement(
         logits=float((mine.logits - theirs.logits.detach()).abs().max()),

@@ -125,7 +125,9 @@ def _share_alike(one: Tensor, other: Tensor) -> float:
     return float((one == other).double().mean())
 
 
-def inference(case: Case, name: str, goals: tuple[float | None, float | None, float | None] = (None,) * 3) -> Work:
+def inference(
+    case: Case, name: str, goals: tuple[float | None, float | None, float | None] = (None, None, None)
+) -> Work:
     """Goals: of all modalities, of one, and of our one beside our all."""
     every = case.modalities
     claims = (
