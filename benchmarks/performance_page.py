@@ -35,12 +35,12 @@ def row_name(work: str, threads: int) -> str:
     return f"{work} | {threads} threads"
 
 
-def comparison_lines(rows: Rows) -> list[str]:
-    """The table of goals, the table of small work, and what both were measured with."""
+def comparison_lines(rows: Rows, folder: Path = RESULTS) -> list[str]:
+    """The table of goals, what other scripts' results in `folder` say, small work, and how it was all measured."""
     if not rows:
         return ["Not measured yet."]
     lines = [*HEAD, *(line for work in MAIN for line in _work_lines(work, rows))]
-    lines += ["", "Small frames, batches and a small network, where no goal was set:", ""]
+    lines += ["", *beside_lines(folder), "", "Small frames, batches and a small network, where no goal was set:", ""]
     lines += [*HEAD, *(line for work in SMALL for line in _work_lines(work, rows))]
     return [*lines, "", *_conditions(rows)]
 
@@ -110,6 +110,25 @@ def _conditions(rows: Rows) -> list[str]:
         f"`python benchmarks/as_released.py`, {' to '.join(dict.fromkeys((dates[0], dates[-1])))}, {machines}. "
         "Ratios are medians of pairs measured in turn, the least and the largest behind them; seconds are medians.",
     ]
+
+
+def beside_lines(folder: Path) -> list[str]:
+    """Starting and loading beside their goals, as far as `startup.py` and `loading.py` measured them."""
+    startup, loading = read_rows(folder / "startup.json"), read_rows(folder / "loading.json")
+    lines = []
+    if startup:
+        imported = startup["seconds"]["import robustseg, every name, beyond import torch"]
+        helped = startup["seconds"]["robustseg --help"]
+        for text, taken in (
+            ("`import robustseg`, every public name, beyond torch's own import", imported),
+            ("`robustseg --help`", helped),
+        ):
+            spread = f"{taken['fastest']:.2f} to {taken['slowest']:.2f}"
+            lines.append(f"| {text} | under 1 s | **{taken['median']:.2f} s** ({spread}) | `startup.py` |")
+    for name, row in loading.items():
+        share = row["loading, percent"]["student"]
+        lines.append(f"| loading, of a student's step: {name} | under 10 % | **{share:.1f} %** | `loading.py` |")
+    return ["| work | goal | measured | script |", "|:--|--:|--:|:--|", *lines] if lines else []
 
 
 def write_section(page: Path, name: str, lines: Sequence[str]) -> None:
