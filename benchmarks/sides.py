@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from jaxtyping import Bool, Float, Int64
 from opponent import evaluation
-from opponent.losses import WEIGHTS, Noise, released_losses
+from opponent.losses import WEIGHTS, Noise
 from opponent.network import Network, Places
 from opponent.training import Student
 from torch import Tensor
@@ -227,21 +227,18 @@ class Agreement:
 
 
 def agreement(case: Case) -> Agreement:
-    """On frames with different modalities, without dropout."""
+    """On frames with different modalities, without dropout; the losses are those of the first two steps."""
     case = replace(case, drop=0.0)
-    images, batch, places = case.images(), training_batch(case), PLACES[case.batch]
-    ours, teacher = our_network(case), our_network(case, seed=1)
-    theirs = same_network(ours, case)(images, places)  # its losses need a graph
+    images, places = case.images(), PLACES[case.batch]
+    present = present_of(places, case.modalities)
+    ours = our_network(case)
     with torch.no_grad():
-        mine, taught = ours(images, batch.drawn), teacher(images)
-        taught_theirs = same_network(teacher, case)(images, [range(case.modalities)] * case.batch)
-        generator = torch.Generator().manual_seed(0)
-        known = {"labels": batch.labels, "present": batch.drawn, "generator": generator}
-        losses = Objective(RELEASED, CLASSES)(student=mine, teacher=taught, **known)
-    released = released_losses(theirs, taught_theirs, batch.labels, places, seeded_noise(0))
-    same = ours.labels(images, batch.drawn) == theirs.logits.argmax(dim=1)
+        mine, theirs = ours(images, present).logits, same_network(ours, case)(images, places).logits
+        same = ours.labels(images, present) == theirs.argmax(dim=1)
+    steps = opponent_step(case), our_step(case, RELEASED)
+    losses = [(steps[0](), steps[1]()) for _ in range(2)]
     return Agreement(
-        logits=float((mine.logits - theirs.logits.detach()).abs().max()),
-        losses=max(float((losses[name] / released[name].detach() - 1).abs()) for name in WEIGHTS),
+        logits=float((mine - theirs).abs().max()),
+        losses=max(float((two[name] / one[name] - 1).abs()) for one, two in losses for name in WEIGHTS),
         labels=float(same.double().mean()),
     )

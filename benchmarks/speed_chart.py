@@ -44,7 +44,7 @@ def _panel(axes: Axes, panel: Panel, *, named: bool) -> None:
         x, y = [places[label] for label in seconds], list(seconds.values())
         axes.plot(x, y, color=COLORS[side], marker=MARKS[side], markersize=5, linewidth=1.8)
         if named and x:
-            shift = 9 if side == "opponent" else -17
+            shift = 9 if side == "opponent" else -20
             style = {"color": COLORS[side], "fontsize": 9, "fontweight": "bold", "ha": "right"}
             axes.annotate(WORDS[side], (x[-1], y[-1]), (5, shift), textcoords="offset points", **style)
     for label, both in _ratios(panel).items():
