@@ -13,6 +13,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from robustseg.models.fusion import Fused
+from robustseg.models.inference import in_pieces
+from robustseg.models.tiled_head import FoldedHead, tiled_logits, tiled_mixtures
 from robustseg.models.upsampling import upsampled
 
 
@@ -37,20 +39,71 @@ class Decoder(nn.Module):
         self.norm = nn.BatchNorm2d(width)
         self.dropout = nn.Dropout2d(dropout)
         self.classifier = nn.Conv2d(width, num_classes, 1)
+        self._known: tuple[object, FoldedHead] | None = None
 
     def forward(self, fused: Fused, size: tuple[int, int] | None = None) -> Float[Tensor, "B K H W"]:
         """Logits at `size` (height, width), or at the first stage's; upsampling is the last step, and bilinear.
 
         `fused.present` is for heads that care; this one does not.
         """
+        tiled = self.tiled(fused.maps)
+        logits = tiled_logits(self.folded(), fused.maps) if tiled else self._whole(fused)
+        return logits if size is None else upsampled(logits, size)
+
+    def mixtures(
+        self, maps: Sequence[Float[Tensor, "N _C _h _w"]], weights: Float[Tensor, "Q N"]
+    ) -> Float[Tensor, "Q K h w"]:
+        """Logits, at the first stage's size, of weighted means of the maps' rows; much is shared between them.
+
+        For evaluation mode without gradients, on CPUs.
+
+        Args:
+            maps: One per stage.
+            weights: Of each row in each mean; those of one mean sum to 1.
+        """
+        return tiled_mixtures(self.folded(), maps, weights.to(maps[0]))
+
+    def tiled(self, maps: Sequence[Float[Tensor, "N _C _h _w"]]) -> bool:
+        """Whether these maps are decoded tile by tile: on CPUs, not in training, and not where steps are recorded."""
+        weight = self.classifier.weight
+        return not self.training and in_pieces(maps) and all(stage.dtype == weight.dtype for stage in maps)
+
+    def _whole(self, fused: Fused) -> Float[Tensor, "B K h w"]:
         target = fused.maps[0].shape[-2:]
         matrices, bias = self._folded()
         total = F.conv2d(fused.maps[0], matrices[0][..., None, None], bias)
         for features, matrix in zip(fused.maps[1:], matrices[1:], strict=True):
             mixed = F.conv2d(features, matrix[..., None, None])  # B E h w
             total = total + F.interpolate(mixed, size=target, mode="bilinear", align_corners=False)
-        logits = self.classifier(self.dropout(F.relu(self.norm(total))))
-        return logits if size is None else upsampled(logits, size)
+        return self.classifier(self.dropout(F.relu(self.norm(total))))
+
+    def folded(self) -> FoldedHead:
+        """All weights as evaluation needs them; kept as long as none of them changes.
+
+        What is written through `Tensor.data` goes unnoticed until `eval()` is called again.
+        """
+        state = tuple((tensor.data_ptr(), _version(tensor)) for tensor in self.state_dict(keep_vars=True).values())
+        if self._known is None or self._known[0] != state:
+            with torch.no_grad():
+                self._known = state, self._fold()
+        return self._known[1]
+
+    def train(self, mode: bool = True) -> Decoder:
+        """As of any module."""
+        self._known = None
+        return super().train(mode)
+
+    def _fold(self) -> FoldedHead:
+        norm = self.norm
+        variance, mean = norm.get_buffer("running_var"), norm.get_buffer("running_mean")
+        scale = norm.weight * (variance + norm.eps).rsqrt()
+        matrices, bias = self._folded()
+        return FoldedHead(
+            matrices=tuple((scale[:, None] * matrix).T.contiguous() for matrix in matrices),
+            bias=scale * (bias - mean) + norm.bias,
+            classifier=self.classifier.weight.flatten(1),
+            classifier_bias=self.classifier.get_parameter("bias"),
+        )
 
     def _folded(self) -> tuple[list[Float[Tensor, "E _C"]], Float[Tensor, " E"]]:
         """Per stage the product of fusion and linear layer, and the sum of their biases."""
@@ -58,3 +111,8 @@ class Decoder(nn.Module):
         matrices = [part @ linear.get_parameter("weight") for part, linear in zip(parts, self.linears, strict=True)]
         biases = [part @ linear.get_parameter("bias") for part, linear in zip(parts, self.linears, strict=True)]
         return matrices, torch.stack(biases).sum(dim=0)
+
+
+def _version(tensor: Tensor) -> object:
+    """How often it was written to; of tensors of inference mode nobody knows, so theirs equals no other."""
+    return object() if tensor.is_inference() else tensor._version
