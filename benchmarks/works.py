@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -39,6 +39,9 @@ class Claim:
     share: bool = False
 
 
+Labels = Mapping[str, Tensor]
+"""What runs gave, by their name."""
+
 Measure = Callable[[Case, int, str], dict[str, Any]]
 """(case, threads, clock) -> "values": measurements by name; "unit"; "gflop", and what else is worth keeping."""
 
@@ -66,20 +69,36 @@ def measure_inference(case: Case, threads: int, clock: str) -> dict[str, Any]:
     """Labels from all modalities and from one."""
     counts = (case.modalities, 1)
     runs = inference_runs(case, counts)
-    pairs = [(f"opponent, {count}", f"ours, {count}") for count in counts]
-    return _timed(runs, case, clock, pairs) | {"gflop": inference_gflop(case, counts)}
+
+    def alike(labels: Labels) -> float:
+        return min(_share_alike(labels[f"opponent, {count}"], labels[f"ours, {count}"]) for count in counts)
+
+    return _timed(runs, case, clock, alike) | {"gflop": inference_gflop(case, counts)}
 
 
 def measure_subsets(case: Case, threads: int, clock: str) -> dict[str, Any]:
     """Labels from every subset."""
-    return _timed(subset_runs(case), case, clock, [("opponent", "ours")]) | {"gflop": subset_gflop(case)}
+
+    def alike(labels: Labels) -> float:
+        return _share_alike(labels["opponent"], labels["ours"])
+
+    return _timed(subset_runs(case), case, clock, alike) | {"gflop": subset_gflop(case)}
 
 
 def measure_sized_subsets(case: Case, threads: int, clock: str) -> dict[str, Any]:
     """Labels from every subset; the opponent's time is added up from that of one subset of each size."""
-    found = _timed(sized_subset_runs(case), case, clock, rounds=FEW)
-    by_size = [found["values"].pop(f"opponent, {count}") for count in range(1, case.modalities + 1)]
-    weights = [math.comb(case.modalities, count) for count in range(1, case.modalities + 1)]
+    counts = range(1, case.modalities + 1)
+    weights = [math.comb(case.modalities, count) for count in counts]
+
+    def alike(labels: Labels) -> float:
+        first = [sum(weights[:place]) for place in range(len(weights))]  # where the subsets of each size begin
+        pairs = (
+            (labels[f"opponent, {count}"], labels["ours"][place]) for count, place in zip(counts, first, strict=True)
+        )
+        return min(_share_alike(theirs, mine) for theirs, mine in pairs)
+
+    found = _timed(sized_subset_runs(case), case, clock, alike, rounds=FEW)
+    by_size = [found["values"].pop(f"opponent, {count}") for count in counts]
     rounds = zip(*by_size, strict=True)
     found["values"]["opponent"] = [sum(w * s for w, s in zip(weights, seconds, strict=True)) for seconds in rounds]
     return found | {"gflop": subset_gflop(case)}
@@ -102,13 +121,13 @@ def _timed(
     runs: Mapping[str, Run],
     case: Case,
     clock: str,
-    labels: Sequence[tuple[str, str]] = (),
+    alike: Callable[[Labels], float] | None = None,
     rounds: int | None = None,
 ) -> dict[str, Any]:
-    """Seconds of each run, after it was shown that both sides agree, and that these pairs of runs give equal labels."""
+    """Seconds of each run, after it was shown that both sides agree, as does the share of labels that are `alike`."""
     same, trials = checked_agreement(case), tried(runs, CLOCKS[clock])
-    shares = [_share_alike(trials[one].outcome, trials[other].outcome) for one, other in labels]
-    same = replace(same, labels=min([same.labels, *shares]))
+    if alike is not None:
+        same = replace(same, labels=min(same.labels, alike({name: trial.outcome for name, trial in trials.items()})))
     same.check()
     return {"values": in_turns(runs, trials, CLOCKS[clock], rounds), "unit": "s", "agreement": vars(same)}
 
