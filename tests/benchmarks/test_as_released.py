@@ -1,5 +1,6 @@
 """The opponent computes what we compute, and what is measured is kept and shown as it was measured."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -137,3 +138,16 @@ def test_the_table_says_what_was_measured(script, tmp_path):
     assert found in text
     assert "old" not in text
     assert text.endswith("kept\n")
+
+
+def test_starting_and_loading_stand_beside_their_goals(script, tmp_path):
+    page = script("performance_page")
+    assert page.beside_lines(tmp_path) == []
+    taken = {"median": 0.4, "fastest": 0.3, "slowest": 0.5}
+    names = ("import robustseg, every name, beyond import torch", "robustseg --help")
+    (tmp_path / "startup.json").write_text(json.dumps({"seconds": dict.fromkeys(names, taken)}))
+    (tmp_path / "loading.json").write_text(json.dumps({"world, 1 thread": {"loading, percent": {"student": 3.21}}}))
+    lines = page.beside_lines(tmp_path)
+    assert len(lines) == 5
+    assert "| `robustseg --help` | under 1 s | **0.40 s** (0.30 to 0.50) |" in lines[3]
+    assert "| under 10 % | **3.2 %** |" in lines[4]
