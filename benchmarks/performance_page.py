@@ -32,7 +32,12 @@ HEAD = (
 
 def row_name(work: str, threads: int) -> str:
     """What a measurement is called in the results."""
-    return f"{work} | {threads} threads"
+    return f"{work} | {threads_text(threads)}"
+
+
+def threads_text(threads: int) -> str:
+    """In words: 1 thread, 2 threads."""
+    return f"{threads} thread{'s' * (threads > 1)}"
 
 
 def comparison_lines(rows: Rows, folder: Path = RESULTS) -> list[str]:

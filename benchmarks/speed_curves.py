@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from performance_page import PAGE, RESULTS, write_section
+from performance_page import PAGE, RESULTS, threads_text, write_section
 from sides import Case, inference_runs
 from speed_chart import Panel, draw
 from timing import CLOCKS, Results, conditions, in_turns, tried
@@ -72,7 +72,7 @@ TITLES = {
 
 def row_name(curve: str, label: str, threads: int) -> str:
     """What a point is called in the results."""
-    return f"{curve} {label} | {threads} threads"
+    return f"{curve} {label} | {threads_text(threads)}"
 
 
 def measure(point: Point, clock: Callable[[], float]) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def page_lines(rows: Mapping[str, Mapping[str, Any]], threads: int) -> list[str]
         *lines,
         "Above 1024x1024 the opponent's attention matrices do not fit into this machine's memory. "
         f"`python benchmarks/speed_curves.py`, {last['date']}, {last['processor']}, torch {last['torch']}, "
-        f"{threads} threads, {last['clock']} time, medians of {ROUNDS} rounds in turns.",
+        f"{threads_text(threads)}, {last['clock']} time, medians of {ROUNDS} rounds in turns.",
     ]
 
 
