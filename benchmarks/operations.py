@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
-from flops import GIGA, macs, meta_logits
 from opponent.network import Network
 from sides import CLASSES, PLACES, Case
 from torch import Tensor
 
+from robustseg.benchmark.cost import GIGA, macs, meta_logits
 from robustseg.failures import all_subsets
 from robustseg.models.fusion import Fused
 from robustseg.models.segmenter import Segmenter
