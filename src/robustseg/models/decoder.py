@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from robustseg.models.fusion import Fused
+from robustseg.models.upsampling import upsampled
 
 
 class Decoder(nn.Module):
@@ -37,8 +38,11 @@ class Decoder(nn.Module):
         self.dropout = nn.Dropout2d(dropout)
         self.classifier = nn.Conv2d(width, num_classes, 1)
 
-    def forward(self, fused: Fused, size: tuple[int, int]) -> Float[Tensor, "B K H W"]:
-        """Logits at `size` (height, width). `fused.present` is for heads that care; this one does not."""
+    def forward(self, fused: Fused, size: tuple[int, int] | None = None) -> Float[Tensor, "B K H W"]:
+        """Logits at `size` (height, width), or at the first stage's; upsampling is the last step, and bilinear.
+
+        `fused.present` is for heads that care; this one does not.
+        """
         target = fused.maps[0].shape[-2:]
         matrices, bias = self._folded()
         total = F.conv2d(fused.maps[0], matrices[0][..., None, None], bias)
@@ -46,7 +50,7 @@ class Decoder(nn.Module):
             mixed = F.conv2d(features, matrix[..., None, None])  # B E h w
             total = total + F.interpolate(mixed, size=target, mode="bilinear", align_corners=False)
         logits = self.classifier(self.dropout(F.relu(self.norm(total))))
-        return F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
+        return logits if size is None else upsampled(logits, size)
 
     def _folded(self) -> tuple[list[Float[Tensor, "E _C"]], Float[Tensor, " E"]]:
         """Per stage the product of fusion and linear layer, and the sum of their biases."""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from robustseg.models.card import ModelCard
 from robustseg.models.fusion import ANY_SAMPLE, Encoded, Fused, masked_mean, rows_to_fuse
+from robustseg.models.upsampling import labels_at
 from robustseg.recipe import Absence
 
 
@@ -44,7 +45,8 @@ class Segmenter(nn.Module):
 
     Args:
         encoder: `(images "N 3 H W", modality "N") -> maps`.
-        decoder: `(Fused, size) -> logits`.
+        decoder: `(Fused, size) -> logits`; size None = at its own resolution, before the bilinear upsampling that
+            is its last step.
         absence: "remove": absent modalities leave the mean. "zero": they stay as images of zeros, and the mean
             is over M.
         num_modalities: M.
@@ -103,8 +105,8 @@ class Segmenter(nn.Module):
         row, to = rows_to_fuse(sample, modality, present, self.absence)
         return Fused([masked_mean(rows, row, to, len(present)) for rows in maps], present)
 
-    def decode(self, fused: Fused, size: tuple[int, int]) -> Float[Tensor, "B K H W"]:
-        """Logits at `size` (height, width)."""
+    def decode(self, fused: Fused, size: tuple[int, int] | None = None) -> Float[Tensor, "B K H W"]:
+        """Logits at `size` (height, width), or as the decoder has them before it upsamples them bilinearly."""
         return self.decoder(fused, size)
 
     def forward(self, images: Float[Tensor, "B M 3 H W"], present: Bool[Tensor, "B M"] | None = None) -> Output:
@@ -117,14 +119,29 @@ class Segmenter(nn.Module):
         Raises:
             ValueError: The number of modalities is not the model's, or a sample has none at all.
         """
+        encoded, fused = self._seen(images, present)
+        return Output(self.decode(fused, (images.shape[-2], images.shape[-1])), fused.maps, encoded)
+
+    @torch.inference_mode()
+    def labels(
+        self, images: Float[Tensor, "B M 3 H W"], present: Bool[Tensor, "B M"] | None = None
+    ) -> Int64[Tensor, "B H W"]:
+        """The most likely class of each pixel: faster than `forward`, as logits of the images' size are never made.
+
+        Args and errors are those of `forward`.
+        """
+        _, fused = self._seen(images, present)
+        return labels_at(self.decode(fused), (images.shape[-2], images.shape[-1]))
+
+    def _seen(self, images: Float[Tensor, "B M 3 H W"], present: Bool[Tensor, "B M"] | None) -> tuple[Encoded, Fused]:
+        """What is encoded and fused of a batch."""
         if images.ndim != 5 or images.shape[1] != self.num_modalities:
             raise ValueError(f"images must be B {self.num_modalities} 3 H W for this model, got {tuple(images.shape)}")
         if present is None:
             present = torch.ones(images.shape[:2], dtype=torch.bool, device=images.device)
         check_present(present, len(images), self.num_modalities)
         encoded = self.encode_batch(images, present)
-        fused = self.fuse(encoded.maps, encoded.sample, encoded.modality, present)
-        return Output(self.decode(fused, (images.shape[-2], images.shape[-1])), fused.maps, encoded)
+        return encoded, self.fuse(encoded.maps, encoded.sample, encoded.modality, present)
 
 
 def check_present(present: Bool[Tensor, "B M"], batch: int, modalities: int) -> None:
