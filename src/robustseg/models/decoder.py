@@ -11,8 +11,10 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.compiler import is_compiling
 
 from robustseg.models.fusion import Fused
+from robustseg.models.head import head, tiles_fit
 from robustseg.models.upsampling import upsampled
 
 
@@ -43,14 +45,34 @@ class Decoder(nn.Module):
 
         `fused.present` is for heads that care; this one does not.
         """
-        target = fused.maps[0].shape[-2:]
+        logits = self._by_tiles(fused.maps) if self._learns_by_tiles(fused.maps) else self._plainly(fused.maps)
+        return logits if size is None else upsampled(logits, size)
+
+    def _plainly(self, maps: Sequence[Float[Tensor, "B _C _h _w"]]) -> Float[Tensor, "B K h w"]:
+        target = maps[0].shape[-2:]
         matrices, bias = self._folded()
-        total = F.conv2d(fused.maps[0], matrices[0][..., None, None], bias)
-        for features, matrix in zip(fused.maps[1:], matrices[1:], strict=True):
+        total = F.conv2d(maps[0], matrices[0][..., None, None], bias)
+        for features, matrix in zip(maps[1:], matrices[1:], strict=True):
             mixed = F.conv2d(features, matrix[..., None, None])  # B E h w
             total = total + F.interpolate(mixed, size=target, mode="bilinear", align_corners=False)
-        logits = self.classifier(self.dropout(F.relu(self.norm(total))))
-        return logits if size is None else upsampled(logits, size)
+        return self.classifier(self.dropout(F.relu(self.norm(total))))
+
+    def _learns_by_tiles(self, maps: Sequence[Float[Tensor, "B _C _h _w"]]) -> bool:
+        """Whether this is training of plain parts on a CPU, in full precision and on maps made of whole tiles."""
+        on_cpu = maps[0].device.type == "cpu" and not torch.is_autocast_enabled("cpu") and not is_compiling()
+        plain = type(self.norm) is nn.BatchNorm2d and self.norm.momentum is not None
+        return self.norm.training and plain and on_cpu and tiles_fit(maps)
+
+    def _by_tiles(self, maps: Sequence[Float[Tensor, "B _C _h _w"]]) -> Float[Tensor, "B K h w"]:
+        """The same in training, in less time and memory; the same dropout is drawn."""
+        matrices, bias = self._folded()
+        B, E = len(maps[0]), len(bias)
+        kept = self.dropout(maps[0].new_ones(B, E, 1, 1))[..., 0, 0]  # a channel's factor, 0 where dropped
+        classifier = self.classifier.weight.flatten(1) * kept[:, None]  # B K E
+        logits, mean, variance = head(maps, matrices, (self.norm.weight, self.norm.bias, self.norm.eps), classifier)
+        remember(self.norm, mean + bias, variance, B * logits.shape[2] * logits.shape[3])
+        assert self.classifier.bias is not None
+        return logits + self.classifier.bias[:, None, None] + 0 * bias.sum()  # BatchNorm takes `bias` away again
 
     def _folded(self) -> tuple[list[Float[Tensor, "E _C"]], Float[Tensor, " E"]]:
         """Per stage the product of fusion and linear layer, and the sum of their biases."""
@@ -58,3 +80,12 @@ class Decoder(nn.Module):
         matrices = [part @ linear.get_parameter("weight") for part, linear in zip(parts, self.linears, strict=True)]
         biases = [part @ linear.get_parameter("bias") for part, linear in zip(parts, self.linears, strict=True)]
         return matrices, torch.stack(biases).sum(dim=0)
+
+
+@torch.no_grad()
+def remember(norm: nn.BatchNorm2d, mean: Float[Tensor, " E"], variance: Float[Tensor, " E"], count: int) -> None:
+    """Moves the running statistics towards a batch's of `count` values, the variance made unbiased."""
+    assert norm.momentum is not None
+    for name, value in (("running_mean", mean), ("running_var", variance * count / (count - 1))):
+        norm.get_buffer(name).lerp_(value, norm.momentum)
+    norm.get_buffer("num_batches_tracked").add_(1)
