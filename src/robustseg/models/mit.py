@@ -16,6 +16,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from robustseg.models.mlp import learns_in_pieces, mixed_mlp
 from robustseg.recipe import SMALLEST
 
 Four = tuple[int, int, int, int]
@@ -97,6 +98,8 @@ class MixedMLP(nn.Module):
         self.shrink = nn.Linear(hidden, width)
 
     def forward(self, x: Float[Tensor, "N h w C"]) -> Float[Tensor, "N h w C"]:
+        if self.training and learns_in_pieces(x):
+            return mixed_mlp(x, self.expand, self.depthwise, self.shrink)
         return self.shrink(F.gelu(_convolve(self.depthwise, self.expand(x))))
 
 
