@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.compiler import is_compiling
 
 from robustseg.models.fusion import Fused
 from robustseg.models.head import head, tiles_fit
+from robustseg.models.mlp import learns_in_pieces
 from robustseg.models.upsampling import upsampled
 
 
@@ -58,10 +58,9 @@ class Decoder(nn.Module):
         return self.classifier(self.dropout(F.relu(self.norm(total))))
 
     def _learns_by_tiles(self, maps: Sequence[Float[Tensor, "B _C _h _w"]]) -> bool:
-        """Whether this is training of plain parts on a CPU, in full precision and on maps made of whole tiles."""
-        on_cpu = maps[0].device.type == "cpu" and not torch.is_autocast_enabled("cpu") and not is_compiling()
+        """Whether this is training of plain parts, and of maps that are made of whole tiles."""
         plain = type(self.norm) is nn.BatchNorm2d and self.norm.momentum is not None
-        return self.norm.training and plain and on_cpu and tiles_fit(maps)
+        return self.norm.training and plain and learns_in_pieces(maps[0]) and tiles_fit(maps)
 
     def _by_tiles(self, maps: Sequence[Float[Tensor, "B _C _h _w"]]) -> Float[Tensor, "B K h w"]:
         """The same in training, in less time and memory; the same dropout is drawn."""
