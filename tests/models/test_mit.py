@@ -150,3 +150,17 @@ def test_without_gradients_nothing_is_recomputed(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("robustseg.models.mit.checkpoint", None)
     with torch.no_grad():
         encoder(torch.zeros(1, 3, 32, 32), torch.zeros(1, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("cached", [1, 3000, 20_000, 2**20])
+@pytest.mark.parametrize("size", [(64, 96), (70, 45)])
+def test_strips_and_single_images_give_the_same_maps(
+    monkeypatch: pytest.MonkeyPatch, cached: int, size: tuple[int, int]
+) -> None:
+    encoder = MiT(SHAPES["mit_nano"]).eval()
+    images = torch.randn(3, 3, *size, generator=torch.Generator().manual_seed(0))
+    wanted = encoder(images, torch.zeros(3, dtype=torch.int64))  # with gradients, everything is computed as a whole
+    monkeypatch.setattr("robustseg.models.mit.CACHED", cached)
+    with torch.inference_mode():
+        found = encoder(images, torch.zeros(3, dtype=torch.int64))
+    assert all(torch.allclose(one, other, atol=1e-5) for one, other in zip(found, wanted, strict=True))

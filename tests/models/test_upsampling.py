@@ -7,15 +7,15 @@ from robustseg.models import upsampling
 from robustseg.models.upsampling import labels_at, upsampled, upsampled_strips
 
 
-@pytest.mark.parametrize("size", [(36, 52), (35, 50), (9, 13), (18, 60)])
-@pytest.mark.parametrize("strip", [1, 700, 2**18])
+@pytest.mark.parametrize("size", [(36, 52), (35, 50), (9, 13), (18, 60), (4, 5)])
+@pytest.mark.parametrize("strip", [1, 700, 6000, 2**20])
 def test_strips_are_the_upsampled_logits(monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], strip: int) -> None:
     monkeypatch.setattr(upsampling, "STRIP", strip)
     logits = torch.randn(2, 5, 9, 13, generator=Generator().manual_seed(0))
     whole = F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
     joined = torch.full_like(whole, torch.nan)
-    for rows, part in upsampled_strips(logits, size):
-        joined[:, :, rows] = part
+    for samples, rows, part in upsampled_strips(logits, size):
+        joined[samples, :, rows] = part
     assert torch.allclose(joined, whole, atol=1e-6)
     assert torch.equal(labels_at(logits, size), joined.argmax(dim=1))
 

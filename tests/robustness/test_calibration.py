@@ -27,7 +27,7 @@ TWO_BINS = counts_of({149: (60, 57, 0.999), 89: (40, 20, 0.596)})
 
 @pytest.mark.parametrize("strip", [1, 2**18])
 def test_counts_against_a_loop_over_pixels(monkeypatch, strip: int) -> None:
-    monkeypatch.setattr("robustseg.robustness.calibration.STRIP", strip)
+    monkeypatch.setattr("robustseg.models.upsampling.STRIP", strip)
     draw = torch.Generator().manual_seed(0)
     logits = 4 * torch.randn(2, 5, 7, 9, generator=draw)
     labels = torch.randint(0, 5, (2, 7, 9), generator=draw)

@@ -36,6 +36,9 @@ def made_up_batch(step: int, samples: int) -> TrainingBatch:
 def made_step(**model: object) -> StudentStep:
     recipe = Model(width=16, **model)
     teacher, student = (build_model(recipe, CLASSES, MODALITIES, seed=seed) for seed in (1, 2))
+    draw = torch.Generator().manual_seed(3)
+    for parameter in student.parameters():  # without biases a zero image has no finite gradient
+        parameter.data.add_(0.02 * torch.randn(parameter.shape, generator=draw))
     step = StudentStep(student, FrozenTeacher(teacher), Objective(Distill(), CLASSES))
     return step.train()
 

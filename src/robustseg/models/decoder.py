@@ -13,8 +13,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from robustseg.models.fusion import Fused
-from robustseg.models.head import head, tiles_fit
-from robustseg.models.mlp import learns_in_pieces
+from robustseg.models.inference import in_pieces, learns_in_pieces
+from robustseg.models.tiled_head import FoldedHead, tiled_logits, tiled_mixtures
+from robustseg.models.trained_head import tiles_fit, trained_head
 from robustseg.models.upsampling import upsampled
 
 
@@ -39,16 +40,40 @@ class Decoder(nn.Module):
         self.norm = nn.BatchNorm2d(width)
         self.dropout = nn.Dropout2d(dropout)
         self.classifier = nn.Conv2d(width, num_classes, 1)
+        self._known: tuple[object, FoldedHead] | None = None
 
     def forward(self, fused: Fused, size: tuple[int, int] | None = None) -> Float[Tensor, "B K H W"]:
         """Logits at `size` (height, width), or at the first stage's; upsampling is the last step, and bilinear.
 
         `fused.present` is for heads that care; this one does not.
         """
-        logits = self._by_tiles(fused.maps) if self._learns_by_tiles(fused.maps) else self._plainly(fused.maps)
+        if self.tiled(fused.maps):
+            logits = tiled_logits(self.folded(), fused.maps)
+        elif self._learns_by_tiles(fused.maps):
+            logits = self._learned(fused.maps)
+        else:
+            logits = self._whole(fused.maps)
         return logits if size is None else upsampled(logits, size)
 
-    def _plainly(self, maps: Sequence[Float[Tensor, "B _C _h _w"]]) -> Float[Tensor, "B K h w"]:
+    def mixtures(
+        self, maps: Sequence[Float[Tensor, "N _C _h _w"]], weights: Float[Tensor, "Q N"]
+    ) -> Float[Tensor, "Q K h w"]:
+        """Logits, at the first stage's size, of weighted means of the maps' rows; much is shared between them.
+
+        For evaluation mode without gradients, on CPUs.
+
+        Args:
+            maps: One per stage.
+            weights: Of each row in each mean; those of one mean sum to 1.
+        """
+        return tiled_mixtures(self.folded(), maps, weights.to(maps[0]))
+
+    def tiled(self, maps: Sequence[Float[Tensor, "N _C _h _w"]]) -> bool:
+        """Whether these maps are decoded tile by tile: on CPUs, not in training, and not where steps are recorded."""
+        weight = self.classifier.weight
+        return not self.training and in_pieces(maps) and all(stage.dtype == weight.dtype for stage in maps)
+
+    def _whole(self, maps: Sequence[Float[Tensor, "B _C _h _w"]]) -> Float[Tensor, "B K h w"]:
         target = maps[0].shape[-2:]
         matrices, bias = self._folded()
         total = F.conv2d(maps[0], matrices[0][..., None, None], bias)
@@ -60,18 +85,48 @@ class Decoder(nn.Module):
     def _learns_by_tiles(self, maps: Sequence[Float[Tensor, "B _C _h _w"]]) -> bool:
         """Whether this is training of plain parts, and of maps that are made of whole tiles."""
         plain = type(self.norm) is nn.BatchNorm2d and self.norm.momentum is not None
-        return self.norm.training and plain and learns_in_pieces(maps[0]) and tiles_fit(maps)
+        return self.norm.training and plain and learns_in_pieces(maps) and tiles_fit(maps)
 
-    def _by_tiles(self, maps: Sequence[Float[Tensor, "B _C _h _w"]]) -> Float[Tensor, "B K h w"]:
+    def _learned(self, maps: Sequence[Float[Tensor, "B _C _h _w"]]) -> Float[Tensor, "B K h w"]:
         """The same in training, in less time and memory; the same dropout is drawn."""
         matrices, bias = self._folded()
         B, E = len(maps[0]), len(bias)
         kept = self.dropout(maps[0].new_ones(B, E, 1, 1))[..., 0, 0]  # a channel's factor, 0 where dropped
         classifier = self.classifier.weight.flatten(1) * kept[:, None]  # B K E
-        logits, mean, variance = head(maps, matrices, (self.norm.weight, self.norm.bias, self.norm.eps), classifier)
+        logits, mean, variance = trained_head(
+            maps, matrices, (self.norm.weight, self.norm.bias, self.norm.eps), classifier
+        )
         remember(self.norm, mean + bias, variance, B * logits.shape[2] * logits.shape[3])
         assert self.classifier.bias is not None
         return logits + self.classifier.bias[:, None, None] + 0 * bias.sum()  # BatchNorm takes `bias` away again
+
+    def folded(self) -> FoldedHead:
+        """All weights as evaluation needs them; kept as long as none of them changes.
+
+        What is written through `Tensor.data` goes unnoticed until `eval()` is called again.
+        """
+        state = tuple((tensor.data_ptr(), _version(tensor)) for tensor in self.state_dict(keep_vars=True).values())
+        if self._known is None or self._known[0] != state:
+            with torch.no_grad():
+                self._known = state, self._fold()
+        return self._known[1]
+
+    def train(self, mode: bool = True) -> Decoder:
+        """As of any module."""
+        self._known = None
+        return super().train(mode)
+
+    def _fold(self) -> FoldedHead:
+        norm = self.norm
+        variance, mean = norm.get_buffer("running_var"), norm.get_buffer("running_mean")
+        scale = norm.weight * (variance + norm.eps).rsqrt()
+        matrices, bias = self._folded()
+        return FoldedHead(
+            matrices=tuple((scale[:, None] * matrix).T.contiguous() for matrix in matrices),
+            bias=scale * (bias - mean) + norm.bias,
+            classifier=self.classifier.weight.flatten(1),
+            classifier_bias=self.classifier.get_parameter("bias"),
+        )
 
     def _folded(self) -> tuple[list[Float[Tensor, "E _C"]], Float[Tensor, " E"]]:
         """Per stage the product of fusion and linear layer, and the sum of their biases."""
@@ -88,3 +143,8 @@ def remember(norm: nn.BatchNorm2d, mean: Float[Tensor, " E"], variance: Float[Te
     for name, value in (("running_mean", mean), ("running_var", variance * count / (count - 1))):
         norm.get_buffer(name).lerp_(value, norm.momentum)
     norm.get_buffer("num_batches_tracked").add_(1)
+
+
+def _version(tensor: Tensor) -> object:
+    """How often it was written to; of tensors of inference mode nobody knows, so theirs equals no other."""
+    return object() if tensor.is_inference() else tensor._version

@@ -16,10 +16,15 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from robustseg.models.mlp import learns_in_pieces, mixed_mlp
+from robustseg.models.inference import in_pieces, learns_in_pieces
+from robustseg.models.trained_mlp import trained_mlp
 from robustseg.recipe import SMALLEST
 
 Four = tuple[int, int, int, int]
+
+CACHED = 2**20
+"""Values of a hidden map at a time on CPUs, without gradients: more would leave the cache, and fresh memory of that
+size costs as much as the arithmetic."""
 
 
 @dataclass(frozen=True)
@@ -98,9 +103,35 @@ class MixedMLP(nn.Module):
         self.shrink = nn.Linear(hidden, width)
 
     def forward(self, x: Float[Tensor, "N h w C"]) -> Float[Tensor, "N h w C"]:
-        if self.training and learns_in_pieces(x):
-            return mixed_mlp(x, self.expand, self.depthwise, self.shrink)
+        if self.training and learns_in_pieces([x]):
+            return trained_mlp(x, self.expand, self.depthwise, self.shrink)
+        if not in_pieces([x]):
+            return self._whole(x)
+        size = x[0].numel() * self.expand.out_features // self.expand.in_features  # of an image's hidden map
+        if len(x) * size <= CACHED:
+            return self._whole(x)
+        result = torch.empty_like(x)
+        if size > CACHED:
+            for image, out in zip(x, result, strict=True):
+                self._strips(image, out, -(-size // CACHED))
+        else:
+            together = CACHED // size
+            for images, out in zip(x.split(together), result.split(together), strict=True):
+                out.copy_(self._whole(images))
+        return result
+
+    def _whole(self, x: Float[Tensor, "N h w C"]) -> Float[Tensor, "N h w C"]:
         return self.shrink(F.gelu(_convolve(self.depthwise, self.expand(x))))
+
+    def _strips(self, image: Float[Tensor, "h w C"], out: Float[Tensor, "h w C"], count: int) -> None:
+        """Writes the same to `out`, in so many strips that what is hidden stays in the cache."""
+        height = len(image)
+        step = -(-height // count)
+        for top in range(0, height, step):
+            bottom = min(height, top + step)
+            first, last = max(0, top - 1), min(height, bottom + 1)  # a row's neighbours take part in it
+            hidden = _convolve(self.depthwise, self.expand(image[None, first:last]))
+            out[top:bottom] = self.shrink(F.gelu(hidden[:, top - first : bottom - first]))[0]
 
 
 class Block(nn.Module):
@@ -115,11 +146,13 @@ class Block(nn.Module):
         self.mlp = MixedMLP(width, expansion * width)
 
     def forward(self, x: Float[Tensor, "N h w C"]) -> Float[Tensor, "N h w C"]:
-        x = x + self._maybe_drop(self.attention(self.attention_norm(x)))
-        return x + self._maybe_drop(self.mlp(self.mlp_norm(x)))
+        x = self._added(x, self.attention(self.attention_norm(x)))
+        return self._added(x, self.mlp(self.mlp_norm(x)))
 
-    def _maybe_drop(self, branch: Float[Tensor, "N h w C"]) -> Float[Tensor, "N h w C"]:
-        return drop_path(branch, self.drop_rate) if self.training and self.drop_rate > 0 else branch
+    def _added(self, x: Float[Tensor, "N h w C"], branch: Float[Tensor, "N h w C"]) -> Float[Tensor, "N h w C"]:
+        if self.training and self.drop_rate > 0:
+            branch = drop_path(branch, self.drop_rate)
+        return x + branch if torch.is_grad_enabled() else branch.add_(x)
 
 
 class Stage(nn.Module):
@@ -188,6 +221,13 @@ class MiT(nn.Module):
         height, width = images.shape[-2:]
         if min(height, width) < SMALLEST:
             raise ValueError(f"images of {height}x{width} are too small: at least {SMALLEST}x{SMALLEST} is needed")
+        if not in_pieces([images]):
+            return self._maps(images)
+        first_map = self.widths[0] * (height // 4) * (width // 4)
+        parts = [self._maps(some) for some in images.split(max(1, 4 * CACHED // first_map))]
+        return parts[0] if len(parts) == 1 else [torch.cat(rows) for rows in zip(*parts, strict=True)]
+
+    def _maps(self, images: Float[Tensor, "N 3 H W"]) -> list[Float[Tensor, "N _C _h _w"]]:
         maps, x = [], images.permute(0, 2, 3, 1).contiguous()  # N H W 3
         for stage in self.stages:
             x = stage(x)

@@ -6,12 +6,14 @@ Shapes: B batch, M modalities, N encoded images, C channels of a stage, h w its 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from robustseg.models.card import ModelCard
+from robustseg.models.decoder import Decoder
 from robustseg.models.fusion import ANY_SAMPLE, Encoded, Fused, masked_mean, rows_to_fuse
 from robustseg.models.upsampling import labels_at
 from robustseg.recipe import Absence
@@ -108,6 +110,17 @@ class Segmenter(nn.Module):
     def decode(self, fused: Fused, size: tuple[int, int] | None = None) -> Float[Tensor, "B K H W"]:
         """Logits at `size` (height, width), or as the decoder has them before it upsamples them bilinearly."""
         return self.decoder(fused, size)
+
+    def decode_mixtures(
+        self, maps: list[Float[Tensor, "N _C _h _w"]], weights: Float[Tensor, "Q N"]
+    ) -> Float[Tensor, "Q K h w"]:
+        """`decode` of many weighted means of the same rows, without upsampling; see `shares_decoding`."""
+        return cast(Decoder, self.decoder).mixtures(maps, weights)
+
+    def shares_decoding(self, maps: list[Float[Tensor, "N _C _h _w"]]) -> bool:
+        """Whether many means of these maps are decoded faster together: with the standard head and the plain mean."""
+        plain = type(self).fuse is Segmenter.fuse and type(self).decode is Segmenter.decode
+        return plain and isinstance(self.decoder, Decoder) and self.decoder.tiled(maps)
 
     def forward(self, images: Float[Tensor, "B M 3 H W"], present: Bool[Tensor, "B M"] | None = None) -> Output:
         """Encode, fuse and decode.

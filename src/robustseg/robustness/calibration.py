@@ -17,12 +17,10 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from robustseg.labels import IGNORE
+from robustseg.models.upsampling import upsampled_strips
 
 BINS = 150
 """Equal bins of confidence 0..1 that are counted; it can be divided into 10, 15, 25 or 50 wider ones."""
-
-STRIP = 2**18
-"""Values at a time: what softmax needs in between stays in a CPU's cache."""
 
 UNIT = 2.0**24
 """Confidences are added as whole multiples of 1 / UNIT, so that sums are exact, whatever the order."""
@@ -45,28 +43,28 @@ class Reliability:
 
 @torch.no_grad()
 def most_likely(
-    logits: Float[Tensor, "B K H W"], temperature: float | Float[Tensor, " B"] = 1.0
+    logits: Float[Tensor, "B K h w"],
+    temperature: float | Float[Tensor, " B"] = 1.0,
+    *,
+    size: tuple[int, int] | None = None,
 ) -> tuple[Float[Tensor, "B H W"], Int64[Tensor, "B H W"]]:
     """The probability of the most likely class, 0..1, and the class, without the other classes' probabilities.
 
-    p = 1 / sum_k exp((z_k - max z) / T), strip by strip, so that no second tensor of the logits' size is made.
+    p = 1 / sum_k exp((z_k - max z) / T), strip by strip, so that no tensor of K times the image's size is made.
 
     Args:
         logits: Of any float type.
         temperature: T, by which logits are divided; one for all, or one of each sample. It changes no class.
+        size: Height and width that the logits are brought to first, bilinearly; None = theirs.
     """
-    B, K, H, W = logits.shape
-    sharpness = (
-        1 / torch.as_tensor(temperature, dtype=torch.float32, device=logits.device).expand(B)[:, None, None, None]
-    )
+    B, (H, W) = len(logits), size or logits.shape[-2:]
+    sharpness = 1 / torch.as_tensor(temperature, dtype=torch.float32, device=logits.device).expand(B)
     confidence = torch.empty(B, H, W, device=logits.device)
     classes = torch.empty(B, H, W, dtype=torch.int64, device=logits.device)
-    height = max(1, STRIP // (B * K * W)) if logits.device.type == "cpu" else H
-    for top in range(0, H, height):
-        strip = logits[:, :, top : top + height].float()  # B K h W
-        highest, classes[:, top : top + height] = strip.max(dim=1)  # on CPUs several times as fast as argmax
-        total = (strip - highest[:, None]).mul_(sharpness).exp_().sum(dim=1)
-        confidence[:, top : top + height] = total.reciprocal_()
+    for samples, rows, strip in upsampled_strips(logits.float(), (H, W)):  # b K h W
+        highest, classes[samples, rows] = strip.max(dim=1)  # on CPUs several times as fast as argmax
+        sharper = (strip - highest[:, None]).mul_(sharpness[samples, None, None, None])
+        confidence[samples, rows] = sharper.exp_().sum(dim=1).reciprocal_()
     return confidence, classes
 
 

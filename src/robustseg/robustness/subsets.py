@@ -9,8 +9,10 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from robustseg.models.fusion import ANY_SAMPLE
 from robustseg.models.segmenter import Segmenter
 from robustseg.models.upsampling import labels_at
+from robustseg.recipe import Absence
 
 
 @torch.inference_mode()
@@ -26,8 +28,21 @@ def subset_labels(
     """
     B, H, W = images.shape[0], images.shape[-2], images.shape[-1]
     encoded = model.encode_batch(images, subsets.any(dim=0).expand(B, -1))
-    found = []
-    for subset in subsets:
-        fused = model.fuse(encoded.maps, encoded.sample, encoded.modality, subset.expand(B, -1))
-        found.append(labels_at(model.decode(fused), (H, W)))
-    return torch.stack(found)
+    if not model.shares_decoding(encoded.maps):
+        fused = (model.fuse(encoded.maps, encoded.sample, encoded.modality, subset.expand(B, -1)) for subset in subsets)
+        return torch.stack([labels_at(model.decode(maps), (H, W)) for maps in fused])
+    labels = torch.empty(len(subsets), B, H, W, dtype=torch.int64, device=images.device)
+    for b in range(B):
+        own = ((encoded.sample == b) | (encoded.sample == ANY_SAMPLE)).nonzero().squeeze(1)
+        weights = mixing_weights(encoded.sample[own], encoded.modality[own], subsets, model.absence)
+        labels[:, b] = labels_at(model.decode_mixtures([rows[own] for rows in encoded.maps], weights), (H, W))
+    return labels
+
+
+def mixing_weights(
+    sample: Int64[Tensor, " N"], modality: Int64[Tensor, " N"], subsets: Bool[Tensor, "S M"], absence: Absence
+) -> Float[Tensor, "S N"]:
+    """The weight of each row in the mean of each subset of one sample's modalities; see `Segmenter.fuse`."""
+    shown = subsets[:, modality]  # S N
+    taking_part = torch.where(sample == ANY_SAMPLE, ~shown, shown) if absence == "zero" else shown
+    return taking_part / taking_part.sum(dim=1, keepdim=True)

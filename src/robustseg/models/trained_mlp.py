@@ -16,12 +16,11 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.compiler import is_compiling
 
 aten: Any = torch.ops.aten
 
 
-def mixed_mlp(
+def trained_mlp(
     x: Float[Tensor, "N h w C"], expand: nn.Linear, depthwise: nn.Conv2d, shrink: nn.Linear
 ) -> Float[Tensor, "N h w C"]:
     """shrink(gelu(depthwise(expand(x)))); only `x` is kept for the backward pass.
@@ -34,12 +33,6 @@ def mixed_mlp(
     """
     parts = (expand, depthwise, shrink)
     return _MixedMLP.apply(x, *(part.get_parameter(name) for part in parts for name in ("weight", "bias")))
-
-
-def learns_in_pieces(x: Float[Tensor, "*shape"]) -> bool:
-    """Whether `x` lies on a CPU, in full precision and under eager autograd: where gradients written by hand pay."""
-    plain = x.device.type == "cpu" and not torch.is_autocast_enabled("cpu") and not is_compiling()
-    return plain and torch.is_grad_enabled()
 
 
 class _MixedMLP(torch.autograd.Function):

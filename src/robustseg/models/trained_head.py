@@ -23,7 +23,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-TILE = 8
+from robustseg.models.tiles import TILE, axis
+
 BLOCK = 4
 """At most so many tiles make a block: 0.8 MB of 768 channels."""
 
@@ -32,13 +33,12 @@ Normalised = tuple[Float[Tensor, "B K h w"], Float[Tensor, " E"], Float[Tensor, 
 
 def tiles_fit(maps: Sequence[Float[Tensor, "B _C _h _w"]]) -> bool:
     """Whether the first map is made of whole tiles, and the others are 1, 2, 4 or 8 times smaller."""
-    sizes = [x.shape[-2:] for x in maps]
-    (h, w), shrunk = sizes[0], [(sizes[0][0] // size[0], size) for size in sizes]
-    exact = all(TILE % factor == 0 and (h, w) == (a * factor, b * factor) for factor, (a, b) in shrunk if factor)
+    h, w = maps[0].shape[-2:]
+    exact = all((h, w) in [(x.shape[-2] * f, x.shape[-1] * f) for f in (1, 2, 4, TILE)] for x in maps[1:])
     return exact and h % TILE == 0 and w % TILE == 0
 
 
-def head(
+def trained_head(
     maps: Sequence[Float[Tensor, "B _C _h _w"]],
     matrices: Sequence[Float[Tensor, "E _C"]],
     norm: tuple[Float[Tensor, " E"], Float[Tensor, " E"], float],
@@ -70,7 +70,7 @@ class Upsampling:
     def __init__(self, maps: Sequence[Float[Tensor, "B _h _w E"]], across: int, tiles: int) -> None:
         self.steps = [(x.shape[2] - 2) // across for x in maps]  # pixels of each map along a tile's side
         self.tiles = tiles
-        sides = [taps(step, maps[0]) for step in self.steps]
+        sides = [axis(across * TILE, x.shape[2] - 2).matrix[0].to(x) for x in maps]  # each 8 step+2
         self.matrix = torch.cat([torch.kron(side, side) for side in sides], dim=1)  # 64 Q
         self.gathered = maps[0].new_empty(self.matrix.shape[1], tiles * maps[0].shape[3])  # Q T*E
 
@@ -104,17 +104,6 @@ class Upsampling:
         for x, step in zip(maps, self.steps, strict=True):
             left = across * self.tiles * step
             yield x[sample, down * step : (down + 1) * step + 2, left : left + self.tiles * step + 2]
-
-
-def taps(step: int, like: Tensor) -> Float[Tensor, "8 taps"]:
-    """The bilinear weights of a tile's 8 pixels, along one direction, on `step` pixels and one more at both ends.
-
-    Example:
-        >>> taps(1, torch.zeros(()))[0]
-        tensor([0.4375, 0.5625, 0.0000])
-    """
-    place = (torch.arange(TILE, dtype=torch.float64) + 0.5) * step / TILE + 0.5
-    return (1 - (place[:, None] - torch.arange(step + 2)).abs()).clamp(min=0).to(like)
 
 
 class _Head(torch.autograd.Function):

@@ -6,8 +6,8 @@ from torch import Generator, Tensor
 
 from robustseg.models import mit
 from robustseg.models.mit import MixedMLP
-from robustseg.models.mlp import learns_in_pieces, mixed_mlp
 from robustseg.models.standard import initialise
+from robustseg.models.trained_mlp import trained_mlp
 
 
 def random_mlp(dtype: torch.dtype) -> tuple[MixedMLP, Tensor]:
@@ -35,14 +35,4 @@ def test_equals_single_operations(dtype, tolerance, monkeypatch):
 
 def test_gradient_is_right():
     mlp, x = random_mlp(torch.float64)
-    assert torch.autograd.gradcheck(lambda x: mixed_mlp(x, mlp.expand, mlp.depthwise, mlp.shrink), x, fast_mode=True)
-
-
-def test_only_where_gradients_by_hand_pay():
-    x = torch.zeros(1)
-    assert learns_in_pieces(x)
-    with torch.no_grad():
-        assert not learns_in_pieces(x)
-    with torch.autocast("cpu", torch.bfloat16):
-        assert not learns_in_pieces(x)
-    assert not learns_in_pieces(torch.zeros(1, device="meta"))
+    assert torch.autograd.gradcheck(lambda x: trained_mlp(x, mlp.expand, mlp.depthwise, mlp.shrink), x, fast_mode=True)

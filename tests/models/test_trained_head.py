@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
 from robustseg.models.decoder import Decoder
 from robustseg.models.fusion import Fused
-from robustseg.models.head import head, taps, tiles_fit
 from robustseg.models.standard import initialise
+from robustseg.models.trained_head import tiles_fit, trained_head
 
 WIDTHS = (6, 8, 10, 12)
 
@@ -62,15 +62,9 @@ def test_gradient_is_right():
     free = [x.requires_grad_() for x in (*maps, *matrices, weight, bias, classifier)]
 
     def logits(first, second, one, two, weight, bias, classifier):
-        return head([first, second], [one, two], (weight, bias, 1e-5), classifier)[0]
+        return trained_head([first, second], [one, two], (weight, bias, 1e-5), classifier)[0]
 
     assert torch.autograd.gradcheck(logits, free, fast_mode=True)
-
-
-def test_taps_are_the_bilinear_weights():
-    coarse = torch.randn(1, 1, 1, 6, generator=Generator().manual_seed(0), dtype=torch.float64)
-    fine = nn.functional.interpolate(coarse, size=(2, 12), mode="bilinear", align_corners=False)[0, 0, 0]
-    torch.testing.assert_close(taps(4, coarse) @ coarse[0, 0, 0], fine[2:10])
 
 
 @pytest.mark.parametrize(
