@@ -76,6 +76,7 @@ def test_gradient_is_right():
         (((16, 16), (8, 7)), False),
         (((16, 16), (1, 1)), False),
         (((8, 8), (16, 16)), False),
+        (((8, 8), (8, 8)), False),
     ],
 )
 def test_which_maps_fit(sizes, fits):

@@ -32,9 +32,9 @@ Normalised = tuple[Float[Tensor, "B K h w"], Float[Tensor, " E"], Float[Tensor, 
 
 
 def tiles_fit(maps: Sequence[Float[Tensor, "B _C _h _w"]]) -> bool:
-    """Whether the first map is made of whole tiles, and the others are 1, 2, 4 or 8 times smaller."""
+    """Whether the first map is made of whole tiles, and the others are 2, 4 or 8 times smaller."""
     h, w = maps[0].shape[-2:]
-    exact = all((h, w) in [(x.shape[-2] * f, x.shape[-1] * f) for f in (1, 2, 4, TILE)] for x in maps[1:])
+    exact = all((h, w) in [(x.shape[-2] * f, x.shape[-1] * f) for f in (2, 4, TILE)] for x in maps[1:])
     return exact and h % TILE == 0 and w % TILE == 0
 
 
@@ -143,7 +143,7 @@ class _Head(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         own, matrix, weight, bias, classifier, centred, variance = ctx.saved_tensors
         above = gradients[0].contiguous()  # B Y X P K
         B, Y, X, P, _ = own.shape
