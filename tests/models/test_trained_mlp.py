@@ -26,6 +26,7 @@ def results(mlp: MixedMLP, x: Tensor) -> list[Tensor]:
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
 def test_equals_single_operations(dtype, tolerance, monkeypatch):
+    monkeypatch.setattr(mit, "CACHED", 1)
     mlp, x = random_mlp(dtype)
     in_pieces = results(mlp, x)
     monkeypatch.setattr(mit, "learns_in_pieces", lambda x: False)

@@ -70,6 +70,12 @@ def plain_kl(*, student: Tensor, teacher: Tensor, size: tuple[int, int]) -> Tens
     return F.kl_div(own, other, reduction="sum", log_target=True) / own.numel()
 
 
+@pytest.fixture(autouse=True)
+def small_cache(monkeypatch):
+    """Maps so small are computed in pieces as well."""
+    monkeypatch.setattr(mit, "CACHED", 2**10)
+
+
 @pytest.fixture
 def plainly(monkeypatch):
     """Makes everything from here on go the plain way."""
