@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Shaped, UInt8
 from torch import Tensor
 
 from robustseg.data.resizing import padded, resized_frame
 from robustseg.modalities import Modality, normalise
 from robustseg.models.segmenter import Segmenter
+from robustseg.models.upsampling import upsampled
 from robustseg.robustness.calibration import most_likely, temperature_of
 
 
@@ -81,10 +81,12 @@ class Predictor:
             images = resized_frame(images, size, self.modalities)  # M 3 h w
         inputs = normalise(images.to(device), self.modalities)
         h, w = inputs.shape[-2:]
-        logits = self.model(padded(inputs)[None], present[None].to(device)).logits[..., :h, :w]  # 1 K h w
-        if (h, w) != (H, W):
-            logits = F.interpolate(logits, size=(H, W), mode="bilinear", align_corners=False)
-        confidence, labels = most_likely(logits, temperature_of(self.model.card.temperatures, present[None]))
+        shown = padded(inputs)[None]  # 1 M 3 h w
+        logits = self.model.logits(shown, present[None].to(device))
+        if shown.shape[-2:] != (h, w):
+            logits = upsampled(logits, (shown.shape[-2], shown.shape[-1]))[..., :h, :w]
+        temperature = temperature_of(self.model.card.temperatures, present[None])
+        confidence, labels = most_likely(logits, temperature, size=(H, W))
         names = [(modality.name, here) for modality, here in zip(self.modalities, present.tolist(), strict=True)]
         return Prediction(
             labels=labels[0].to(torch.uint8).cpu().numpy(),

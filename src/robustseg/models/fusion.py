@@ -88,10 +88,15 @@ def masked_mean(
         to: The sample that each of them goes to; every sample gets at least one.
         batch: How many samples there are.
     """
-    chosen = rows.permute(0, 2, 3, 1)[row]  # P h w C, the encoder's own memory layout
+    chosen = pick(rows, row).permute(0, 2, 3, 1)  # P h w C
     count = torch.bincount(to, minlength=batch).to(rows.dtype)
     total = chosen.new_zeros(batch, *chosen.shape[1:]).index_add(0, to, chosen)
     return (total / count[:, None, None, None]).permute(0, 3, 1, 2)
+
+
+def pick(rows: Float[Tensor, "N C h w"], row: Int64[Tensor, " P"]) -> Float[Tensor, "P C h w"]:
+    """Some rows, in the encoder's own memory layout, with the channels last."""
+    return rows.permute(0, 2, 3, 1)[row].permute(0, 3, 1, 2)
 
 
 def _spread(

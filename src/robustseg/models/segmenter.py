@@ -151,8 +151,14 @@ class Segmenter(nn.Module):
 
         Args and errors are those of `forward`.
         """
+        return labels_at(self.logits(images, present), (images.shape[-2], images.shape[-1]))
+
+    def logits(
+        self, images: Float[Tensor, "B M 3 H W"], present: Bool[Tensor, "B M"] | None = None
+    ) -> Float[Tensor, "B K h w"]:
+        """The logits of `forward` before they are upsampled. Args and errors are those of `forward`."""
         _, fused = self._seen(images, present)
-        return labels_at(self.decode(fused), (images.shape[-2], images.shape[-1]))
+        return self.decode(fused)
 
     def _seen(self, images: Float[Tensor, "B M 3 H W"], present: Bool[Tensor, "B M"] | None) -> tuple[Encoded, Fused]:
         """What is encoded and fused of a batch."""

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
+from jaxtyping import Int64
+from torch import Tensor
 
 from robustseg.build import find_device
 from robustseg.data.sample import Batch, Frames, Sample, collate
@@ -17,12 +19,13 @@ from robustseg.metrics import count
 from robustseg.modalities import Modality
 from robustseg.models.released import ORIGIN
 from robustseg.models.segmenter import Segmenter
+from robustseg.models.upsampling import labels_at
 from robustseg.recipe import Scoring
 from robustseg.robustness.calibration import bin_confidence, most_likely
 from robustseg.robustness.cases import Case, Which, case_rows, protocol_cases
-from robustseg.robustness.encodings import Encodings, ZeroImages
+from robustseg.robustness.encodings import Encodings, Seen, ZeroImages
 from robustseg.robustness.evaluation import Evaluation
-from robustseg.robustness.tally import Shape, Tally, in_memory
+from robustseg.robustness.tally import Counts, Shape, Tally, in_memory
 from robustseg.robustness.variants import History, Images
 from robustseg.robustness.views import frame_views
 
@@ -153,30 +156,34 @@ def as_trained(model: Segmenter, frames: Frames) -> tuple[Modality, ...]:
 
 def _count_batch(model: Segmenter, images: Images, plan: Plan, tally: Tally, zeros: ZeroImages) -> None:
     batch = images.batch
-    labels = batch.labels.to(images.clean.device)
-    height, width = labels.shape[1:]
     views = frame_views(plan.scoring, (batch.images.shape[-2], batch.images.shape[-1]))
-    every = [(protocol, row, case) for protocol, cases in plan.cases.items() for row, case in enumerate(cases)]
-    encodings = Encodings(model, images, views=views, cases=[case for *_, case in every], zeros=zeros)
-    index = batch.index
-    for number, (protocol, row, case) in enumerate(every):
-        logits, scored = encodings.logits(number, case, (height, width))
-        if not scored:
-            continue
-        part, rows = tally.parts[protocol], index[scored].numpy()
-        truth = labels[scored]
-        if part.confidence is None:
-            highest, predictions = logits.max(dim=1)  # on CPUs several times as fast as argmax
-            if bool(highest.isnan().any()):
-                raise ValueError(f"the model's output for {', '.join(batch.names)} is not a number")
-        else:
-            confidence, predictions = most_likely(logits)
-            binned = bin_confidence(confidence, predictions == truth, truth != IGNORE)
-            part.confidence[rows, row] = binned.cpu().numpy()
-        part.counts[rows, row] = count(predictions, truth, logits.shape[1]).cpu().numpy()
-        part.scored[rows, row] = True
-    for place, name, tags in zip(index.tolist(), batch.names, batch.tags, strict=True):
+    every = [case for cases in plan.cases.values() for case in cases]
+    encodings = Encodings(model, images, views=views, cases=every, zeros=zeros)
+    labels, first = batch.labels.to(images.clean.device), 0
+    for protocol, cases in plan.cases.items():
+        numbers = range(first, first + len(cases))
+        for seen in encodings.predictions(numbers, (labels.shape[1], labels.shape[2])):
+            rows = [number - first for number in seen.case]
+            _count_seen(seen, rows, labels, batch, tally.parts[protocol])
+        first += len(cases)
+    for place, name, tags in zip(batch.index.tolist(), batch.names, batch.tags, strict=True):
         tally.done(place, name, tags)
+
+
+def _count_seen(seen: Seen, rows: Sequence[int], labels: Int64[Tensor, "B H W"], batch: Batch, part: Counts) -> None:
+    """Adds predictions to the rows of a protocol, one of each prediction."""
+    truth = labels[seen.sample]  # R H W
+    size = (truth.shape[1], truth.shape[2])
+    frame = batch.index[seen.sample].numpy()
+    if bool(seen.logits.isnan().any()):
+        raise ValueError(f"the model's output for {', '.join(batch.names)} is not a number")
+    if part.confidence is None:
+        predictions = labels_at(seen.logits, size)
+    else:
+        confidence, predictions = most_likely(seen.logits, size=size)
+        part.confidence[frame, rows] = bin_confidence(confidence, predictions == truth, truth != IGNORE).cpu().numpy()
+    part.counts[frame, rows] = count(predictions, truth, seen.logits.shape[1]).cpu().numpy()
+    part.scored[frame, rows] = True
 
 
 def evaluations(

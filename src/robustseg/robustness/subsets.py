@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from robustseg.models.fusion import ANY_SAMPLE
+from robustseg.models.fusion import ANY_SAMPLE, pick
 from robustseg.models.segmenter import Segmenter
 from robustseg.models.upsampling import labels_at
 from robustseg.recipe import Absence
@@ -35,7 +35,7 @@ def subset_labels(
     for b in range(B):
         own = ((encoded.sample == b) | (encoded.sample == ANY_SAMPLE)).nonzero().squeeze(1)
         weights = mixing_weights(encoded.sample[own], encoded.modality[own], subsets, model.absence)
-        labels[:, b] = labels_at(model.decode_mixtures([rows[own] for rows in encoded.maps], weights), (H, W))
+        labels[:, b] = labels_at(model.decode_mixtures([pick(rows, own) for rows in encoded.maps], weights), (H, W))
     return labels
 
 

@@ -17,6 +17,7 @@ from robustseg.data.sample import Frames, Sample, collate
 from robustseg.failures import evaluation_subsets
 from robustseg.modalities import Modality, sensors
 from robustseg.models.segmenter import Segmenter
+from robustseg.models.upsampling import labels_at
 from robustseg.recipe import Scoring
 from robustseg.report.frames.choice import Choice, frame_scores
 from robustseg.report.frames.embed import fitted, fitting
@@ -146,11 +147,11 @@ def predict_states(
         images = Images(batch, model.card.modalities, History(frames), device=where, seed=0)
         views = frame_views(scoring, (height, width))
         encodings = Encodings(model, images, views=views, cases=cases, zeros=ZeroImages(model))
-        for number, (word, case) in enumerate(zip(rows, cases, strict=True)):
-            logits, scored = encodings.logits(number, case, (height, width))
-            if scored:
-                labels = logits[0].max(dim=0).indices.to(torch.uint8).cpu().numpy()
-                found[word] = fitted(labels, size, labels=True)
+        words = list(rows)
+        for seen in encodings.predictions(range(len(cases)), (height, width)):
+            labels = labels_at(seen.logits, (height, width)).to(torch.uint8).cpu().numpy()
+            for number, one in zip(seen.case, labels, strict=True):
+                found[words[number]] = fitted(one, size, labels=True)
     return found
 
 
