@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import copy
 import json
-import platform
 import shutil
 import statistics
 import sys
@@ -26,6 +25,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from robustseg.benchmark.machine import processor
 from robustseg.build import build_model
 from robustseg.files import write_text
 from robustseg.models.precision import in_precision
@@ -118,7 +118,7 @@ def main() -> None:
                 record = {
                     "command": f"python {' '.join(sys.argv)}",
                     "date": str(date.today()),
-                    "processor": processor(),
+                    "processor": processor(torch.device("cpu")),
                     **head,
                     "rows": rows,
                 }
@@ -129,17 +129,10 @@ def main() -> None:
         f"Labels of one frame of {MODALITIES} modalities, {CLASSES} classes, width 768 (nano: 96), {options.threads} "
         f"threads, {options.clock} time, medians of {options.pairs} pairs; ratio = eager / compiled, above 1 compiling "
         "wins; same = share of equal labels.",
-        f"`python {' '.join(sys.argv)}`, {date.today()}, torch {torch.__version__}, {processor()}",
+        f"`python {' '.join(sys.argv)}`, {date.today()}, torch {torch.__version__}, {processor(torch.device('cpu'))}",
     ]
     print("\n".join(lines))
     write_text(options.out.with_suffix(".md"), "\n".join(lines) + "\n")
-
-
-def processor() -> str:
-    """What Linux calls it, or else the kind of machine."""
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 if __name__ == "__main__":

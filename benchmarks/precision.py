@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import copy
 import json
-import platform
 import statistics
 import sys
 import time
@@ -30,6 +29,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from robustseg.benchmark.machine import processor
 from robustseg.build import build_model, load
 from robustseg.failures import all_subsets
 from robustseg.files import write_text
@@ -162,7 +162,7 @@ def tables(record: dict[str, Any]) -> list[str]:
     lines += [
         "",
         f"How many times as fast as fp32: labels of one frame, width {WIDTH}, {CLASSES} classes, {record['clock']} "
-        f"time, median of {record['pairs']} rounds in turns (smallest to largest). int8 is an experiment of the script.",
+        f"time, median of {record['pairs']} rounds in turns (smallest to largest). int8: an experiment of the script.",
         "",
         "| precision | mean of subsets | lost | all sensors | lost | same labels |",
         "|:--|--:|--:|--:|--:|--:|",
@@ -200,7 +200,7 @@ def main() -> None:
         kept = json.loads(options.out.read_text())
         record = kept if all(kept.get(key) == value for key, value in setting.items()) else record
     command = f"python {' '.join(sys.argv)}"
-    record |= {"command": command, "date": str(date.today()), "processor": processor(), **setting}
+    record |= {"command": command, "date": str(date.today()), "processor": processor(torch.device("cpu")), **setting}
     known = [{key: row[key] for key in ("threads", "backbone", "size", "sensors")} for row in record["time"]]
     for cell in cells(options.threads, options.sizes, options.backbones):
         if cell in known:
@@ -217,13 +217,6 @@ def main() -> None:
     lines = tables(record)
     print("\n".join(lines))
     write_text(options.out.with_suffix(".md"), "\n".join(lines) + "\n")
-
-
-def processor() -> str:
-    """What Linux calls it, or else the kind of machine."""
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 if __name__ == "__main__":

@@ -7,21 +7,21 @@ The lines that it prints stand at the head of each recipe. A teacher step is the
 with all modalities. A student step is the teacher's forward pass with all of them and the student's forward and
 backward pass with (M + 1) / 2 modalities on average, as many as modality dropout leaves. Nothing is computed: the
 network is counted on the meta device, matrices and convolutions only. Losses, optimiser and validation come on top, and
-gradient checkpointing would add the encoder's forward pass. Needs no data.
+gradient checkpointing would add the encoder's forward pass. With a smaller decoder both stages have it. Needs no data.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
 import torch
-from flops import GIGA, macs, meta_logits, meta_model
 from torch import Tensor
 
+from robustseg.benchmark.cost import GIGA, macs, meta_logits, meta_model
 from robustseg.data.benchmarks import deliver, mcubes
 from robustseg.data.benchmarks.muses import inputs as muses
 from robustseg.data.benchmarks.open import COUNTS
@@ -29,6 +29,8 @@ from robustseg.recipe import Recipe, Schedule
 from robustseg.recipe_file import read_recipe
 
 RECIPES = Path(__file__).parent.parent / "recipes"
+LIGHT = 256
+"""The width of a smaller decoder; what it loses is measured by benchmarks/decoder_width.py."""
 NAMES = ("deliver", "deliver_b2", "muses", "muses_b2", "mcubes", "mcubes_b2")
 
 
@@ -119,7 +121,11 @@ def costs(recipe: Recipe) -> dict[str, Cost]:
 
 def comment(recipe: Recipe) -> list[str]:
     """The lines for the head of a recipe."""
-    return [f"# {stage.capitalize()}: {cost.line}." for stage, cost in costs(recipe).items()]
+    found = costs(recipe)
+    light = costs(replace(recipe, model=replace(recipe.model, width=LIGHT)))
+    saved = [f"{(found[stage].step - light[stage].step) / GIGA:,.0f} GMAC of a {stage}'s step" for stage in found]
+    lines = [f"# {stage.capitalize()}: {cost.line}." for stage, cost in found.items()]
+    return [*lines, f"# A smaller decoder, --model.width {LIGHT}, saves {' and '.join(saved)}."]
 
 
 def main(paths: Sequence[str]) -> None:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from robustseg.models.segmenter import Segmenter
 
-_DTYPES: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+PRECISIONS: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _BF16_FLAGS = {"avx512_bf16", "avx_ne_convert", "amx_bf16", "bf16"}
 """What processors call it, those of Arm the last."""
 
@@ -60,8 +60,8 @@ def in_precision(model: Segmenter, name: str) -> Segmenter:
     Raises:
         ValueError: There is no such precision, not on this device, or the model is in another one than fp32 already.
     """
-    if name not in _DTYPES:
-        raise ValueError(f"there is no precision {name!r}; choose one of {', '.join(_DTYPES)}")
+    if name not in PRECISIONS:
+        raise ValueError(f"there is no precision {name!r}; choose one of {', '.join(PRECISIONS)}")
     known = precision_of(model)
     if name == known:
         return model
@@ -69,14 +69,14 @@ def in_precision(model: Segmenter, name: str) -> Segmenter:
         raise ValueError(f"the model is in {known} already: load it anew to have it in {name}")
     _check_device(next(model.parameters()).device, name)
     lowered = copy.deepcopy(model).eval().requires_grad_(False)
-    lowered.encoder = LowEncoder(lowered.encoder, _DTYPES[name]).eval()
+    lowered.encoder = LowEncoder(lowered.encoder, PRECISIONS[name]).eval()
     return lowered
 
 
 def precision_of(model: Segmenter) -> str:
     """What the model's encoder computes in."""
     dtype = next((parameter.dtype for parameter in model.encoder.parameters()), torch.float32)
-    return next((name for name, known in _DTYPES.items() if known == dtype), str(dtype).removeprefix("torch."))
+    return next((name for name, known in PRECISIONS.items() if known == dtype), str(dtype).removeprefix("torch."))
 
 
 def precision_note(model: Segmenter) -> str:
