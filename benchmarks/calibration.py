@@ -29,8 +29,8 @@ from robustseg.failures import all_subsets
 from robustseg.files import write_text
 from robustseg.frames import open_frames
 from robustseg.metrics import count
-from robustseg.modalities import normalise
 from robustseg.models.segmenter import Segmenter
+from robustseg.normalisation import normalise
 from robustseg.progress import tracked
 from robustseg.recipe import Model
 from robustseg.recipe_file import read_recipe

@@ -28,9 +28,9 @@ from typing import Any
 import torch
 from checkpointing import kept
 from decoder_width_text import text
-from flops import macs, meta_logits, meta_model
 from torch import nn
 
+from robustseg.benchmark.cost import macs, meta_logits, meta_model
 from robustseg.build import build_model
 from robustseg.demo import demo_recipe
 from robustseg.files import write_text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import fmean, median
 from typing import Any
 
-from flops import GIGA
+from robustseg.benchmark.cost import GIGA
 
 Record = dict[str, Any]
 RELEASED = "768"

@@ -19,9 +19,9 @@ from functools import cache, partial
 from pathlib import Path
 
 import torch
-from flops import GIGA, macs, meta_logits, meta_model
 from torch import Tensor
 
+from robustseg.benchmark.cost import GIGA, macs, meta_logits, meta_model
 from robustseg.data.benchmarks import deliver, mcubes
 from robustseg.data.benchmarks.muses import inputs as muses
 from robustseg.data.benchmarks.open import COUNTS

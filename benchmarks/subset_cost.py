@@ -36,10 +36,10 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from flops import GIGA, macs, meta_model
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from robustseg.benchmark.cost import GIGA, macs, meta_model
 from robustseg.build import build_model
 from robustseg.models.decoder import Decoder
 from robustseg.models.fusion import Fused

@@ -28,7 +28,7 @@ from robustseg.data.sample import collate
 from robustseg.data.world import CLASSES, MODALITIES, WorldFrames
 from robustseg.data.world.conditions import CONDITIONS
 from robustseg.distill import ohem_cross_entropy
-from robustseg.modalities import normalise
+from robustseg.normalisation import normalise
 
 NAMES = tuple(modality.name for modality in MODALITIES)
 ALL = "+".join(NAMES)

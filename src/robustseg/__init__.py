@@ -8,11 +8,37 @@ frames = rs.open_frames(rs.read_recipe("rig.yaml", ["--data.root", "FOLDER"]).da
 result = rs.evaluate(model, frames)
 """
 
-from robustseg.build import load
-from robustseg.deploy import Prediction, Predictor
-from robustseg.frames import open_frames
-from robustseg.recipe_file import read_recipe
-from robustseg.robustness import Evaluation, evaluate
+from typing import TYPE_CHECKING, Any
+
 from robustseg.version import __version__
 
+if TYPE_CHECKING:
+    from robustseg.build import load
+    from robustseg.deploy import Prediction, Predictor
+    from robustseg.frames import open_frames
+    from robustseg.recipe_file import read_recipe
+    from robustseg.robustness import Evaluation, evaluate
+
 __all__ = ["Evaluation", "Prediction", "Predictor", "__version__", "evaluate", "load", "open_frames", "read_recipe"]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a name when it is first asked for, so that `robustseg --help` need not wait for PyTorch."""
+    match name:
+        case "load":
+            from robustseg import build as home
+        case "Prediction" | "Predictor":
+            from robustseg import deploy as home
+        case "open_frames":
+            from robustseg import frames as home
+        case "read_recipe":
+            from robustseg import recipe_file as home
+        case "Evaluation" | "evaluate":
+            from robustseg import robustness as home
+        case _:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(home, name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -21,10 +21,11 @@ from robustseg.version import __version__
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "train": commands.train,
-    "evaluate": commands.evaluate,
+    "evaluate": commands.evaluate_model,
     "calibrate": commands.calibrate,
     "expect": commands.expect,
     "report": commands.report,
+    "benchmark": commands.benchmark,
     "predict": commands.predict,
     "submit": commands.submit,
     "convert": commands.convert,

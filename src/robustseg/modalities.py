@@ -1,4 +1,4 @@
-"""Modalities and sensors: what each input image of the model is, how it is read and how it is normalised."""
+"""Modalities and sensors: what each input image of the model is, and how it is read."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
-import torch
-from jaxtyping import Float
-from torch import Tensor
 
 Triple = tuple[float, float, float]
 
@@ -160,20 +157,6 @@ def leading(present: Sequence[bool], modalities: Sequence[Modality]) -> int:
     if not found:
         raise ValueError("no modality is present, so none can lead")
     return next((place for place in found if modalities[place].photometric), found[0])
-
-
-def normalise(images: Float[Tensor, "*B M 3 H W"], modalities: Sequence[Modality]) -> Float[Tensor, "*B M 3 H W"]:
-    """(images - mean) / std per modality and channel; images in the modalities' units.
-
-    Raises:
-        ValueError: A modality has no mean and std yet.
-    """
-    unknown = [modality.name for modality in modalities if modality.mean is None]
-    if unknown:
-        raise ValueError(f"no mean and std for {unknown}: measure them with `robustseg data stats`")
-    mean = torch.tensor([modality.mean for modality in modalities], dtype=images.dtype, device=images.device)
-    std = torch.tensor([modality.std for modality in modalities], dtype=images.dtype, device=images.device)
-    return (images - mean[..., None, None]) / std[..., None, None]
 
 
 def with_statistics(modality: Modality, mean: Triple, std: Triple) -> Modality:

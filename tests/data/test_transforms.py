@@ -1,9 +1,12 @@
 """Transforms against naive numpy loops; identity, padding, absence, seeds."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from robustseg.data.sample import Sample
 from robustseg.data.transforms import augment, blur, jitter, sample_generator, span, turned
@@ -101,6 +104,74 @@ def test_scale_crop_and_padding_against_a_loop(scale: float, size: tuple[int, in
             assert found[1] in naive_nearest(images[1], row, column)
             for place in (0, 2):
                 assert found[place] == pytest.approx(naive_linear(images[place], row, column), abs=1e-3)
+
+
+ANGLE = Modality("angle", mirror=(1.0, -1.0, 1.0), photometric=True)
+
+
+def plain_jitter(image: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
+    brightness, contrast, saturation = factors
+    bright = image * brightness
+    grey = torch.einsum("pchw,c->phw", bright[None], torch.tensor([0.299, 0.587, 0.114]))[0]
+    middle = grey.mean()
+    contrasted, grey = middle + (bright - middle) * contrast, middle + (grey - middle) * contrast
+    changed = grey + (contrasted - grey) * saturation
+    return changed.clamp(image.min().clamp(max=0), image.max().clamp(min=255))
+
+
+def plain_blur(image: torch.Tensor) -> torch.Tensor:
+    padded = F.pad(image, (1, 1, 1, 1), mode="replicate")
+    rows = padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]
+    return (rows[..., :-2] + 2 * rows[..., 1:-1] + rows[..., 2:]) / 16
+
+
+def plain_augment(sample: Sample, transforms: Transforms, size: tuple[int, int], modalities, generator) -> Sample:
+    """One step after the other, each on whole images of its own."""
+    flip, scale, top, left = torch.rand(4, generator=generator).tolist()
+    scale = transforms.scale[0] + scale * (transforms.scale[1] - transforms.scale[0])
+    spans = zip(sample.labels.shape, size, (top, left), strict=True)
+    rows, columns = (span(length, crop, scale=scale, start=start) for length, crop, start in spans)
+    part = columns.target.stop - columns.target.start, rows.target.stop - rows.target.start
+    images = []
+    for image, modality in zip(sample.images, modalities, strict=True):
+        method = cv2.INTER_NEAREST_EXACT if modality.resample == "nearest" else cv2.INTER_LINEAR
+        planes = [cv2.resize(plane[rows.source, columns.source].numpy(), part, interpolation=method) for plane in image]
+        images.append(torch.from_numpy(np.stack(planes)))
+    labels = sample.labels[rows.source, columns.source].to(torch.uint8).numpy()
+    labels = torch.from_numpy(cv2.resize(labels, part, interpolation=cv2.INTER_NEAREST_EXACT)).long()
+    if flip < transforms.flip:
+        labels = labels.flip(-1)
+        images = [
+            image.flip(-1) * torch.tensor(modality.mirror)[:, None, None]
+            for image, modality in zip(images, modalities, strict=True)
+        ]
+    places = [place for place, modality in enumerate(modalities) if modality.photometric]
+    for place, (jittered, blurred, *draws) in zip(
+        places, torch.rand(5, len(places), generator=generator).T, strict=True
+    ):
+        if jittered < transforms.jitter:
+            images[place] = plain_jitter(images[place], 1 + 0.5 * (2 * torch.stack(draws) - 1))
+        if blurred < transforms.blur:
+            images[place] = plain_blur(images[place])
+    crop = torch.stack([torch.full((3, *size), modality.missing) for modality in modalities])
+    crop[..., rows.target, columns.target] = torch.stack(images)
+    ids = torch.full(size, 255)
+    ids[rows.target, columns.target] = labels
+    return replace(sample, images=crop, labels=ids)
+
+
+@pytest.mark.parametrize("scale", [(0.3, 1.0), (1.0, 1.25), (0.5, 2.0)])
+def test_the_same_bits_as_one_step_after_the_other(scale: tuple[float, float]) -> None:
+    modalities = (RGB, ANGLE, LIDAR)
+    transforms = Transforms(flip=0.5, scale=scale, jitter=0.5, blur=0.5)
+    for seed in range(60):
+        sides = torch.randint(1, 50, (4,), generator=torch.Generator().manual_seed(seed)).tolist()
+        sample, size = make_sample(*sides[:2]), (sides[2], sides[3])
+        sources = (torch.Generator().manual_seed(seed) for _ in range(2))
+        plain = plain_augment(sample, transforms, size, modalities, next(sources))
+        result = augment(sample, transforms, size=size, modalities=modalities, generator=next(sources))
+        assert torch.equal(result.images.view(torch.int32), plain.images.view(torch.int32)), seed
+        assert torch.equal(result.labels, plain.labels), seed
 
 
 def test_doubling_equals_opencv() -> None:

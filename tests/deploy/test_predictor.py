@@ -7,7 +7,7 @@ import torch
 from robustseg.data.resizing import resized_frame
 from robustseg.deploy import Predictor
 from robustseg.deploy.predictor import stack_images
-from robustseg.modalities import normalise
+from robustseg.normalisation import normalise
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (40, 56, 3), dtype=np.uint8)

@@ -141,3 +141,18 @@ def test_labels_of_another_size():
     logits, labels = random_pixels(0, 0.0)
     with pytest.raises((ValueError, TypeCheckError)):
         ohem_cross_entropy(logits, labels[:, :4])
+
+
+@pytest.mark.parametrize("class_weights", [None, (0.2, 5.0, 0.0, 1.0)])
+@pytest.mark.parametrize(("sharpness", "min_kept"), [(0.0, 1 / 16), (9.0, 0.5)])
+def test_coarse_logits_are_upsampled_first(sharpness, min_kept, class_weights):
+    logits, _ = random_pixels(2, sharpness)
+    labels = torch.randint(0, 4, (2, 15, 13), generator=torch.Generator().manual_seed(1))
+    labels[:, :4] = 255
+    weights = None if class_weights is None else torch.tensor(class_weights)
+    arguments = {"labels": labels, "min_kept": min_kept, "class_weights": weights}
+    whole = torch.nn.functional.interpolate(logits, size=(15, 13), mode="bilinear", align_corners=False)
+    expected = ohem_cross_entropy(whole, **arguments)
+    assert ohem_cross_entropy(logits, **arguments).item() == pytest.approx(expected.item(), rel=1e-12)
+    logits.requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: ohem_cross_entropy(x, **arguments), logits)

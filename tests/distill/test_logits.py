@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 from jaxtyping import TypeCheckError
+from torch.nn import functional as F
 
 from robustseg.distill import logit_kl
 
@@ -58,3 +59,12 @@ def test_shapes_must_agree():
     student, teacher = random_logits(0)
     with pytest.raises((ValueError, TypeCheckError)):
         logit_kl(student=student, teacher=teacher[:, :3])
+
+
+def test_coarse_logits_are_upsampled_first():
+    student, teacher = random_logits(0)
+    whole = [F.interpolate(x, size=(9, 12), mode="bilinear", align_corners=False) for x in (student, teacher.detach())]
+    expected = logit_kl(student=whole[0], teacher=whole[1])
+    loss = logit_kl(student=student, teacher=teacher, size=(9, 12))
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-12)
+    assert torch.autograd.gradcheck(lambda x: logit_kl(student=x, teacher=teacher, size=(9, 12)), student)

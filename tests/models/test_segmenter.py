@@ -6,6 +6,7 @@ from torch import Generator, Tensor, nn
 
 from robustseg.models.decoder import Decoder
 from robustseg.models.segmenter import Segmenter, check_present
+from robustseg.models.upsampling import upsampled
 
 PRESENT = torch.tensor([[True, False, True, False], [False, False, False, True], [True, True, True, True]])
 
@@ -20,6 +21,15 @@ def test_a_mixed_batch_equals_its_samples_one_by_one(tiny, images: Tensor) -> No
             assert torch.allclose(together.logits[b], alone.logits[0], atol=1e-5)
             for mixed, single in zip(together.features, alone.features, strict=True):
                 assert torch.allclose(mixed[b], single[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("grad", [False, True])
+def test_coarse_logits_are_those_before_the_upsampling(tiny, images: Tensor, grad: bool) -> None:
+    with torch.set_grad_enabled(grad):
+        whole, coarse = tiny()(images, PRESENT), tiny().coarse(images, PRESENT)
+    assert coarse.logits.shape[-2:] == coarse.features[0].shape[-2:]
+    assert torch.allclose(upsampled(coarse.logits, (images.shape[-2], images.shape[-1])), whole.logits, atol=1e-6)
+    assert all(torch.equal(one, other) for one, other in zip(coarse.maps, whole.maps, strict=True))
 
 
 @torch.no_grad()

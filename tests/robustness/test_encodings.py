@@ -10,7 +10,7 @@ from torch import Tensor
 from robustseg.data.sample import Sample
 from robustseg.failures import FAULTS, add_noise, all_subsets, apply_fault, drop_elements, drop_pixels, generator_for
 from robustseg.metrics import count
-from robustseg.modalities import normalise
+from robustseg.normalisation import normalise
 from robustseg.recipe import Scoring
 from robustseg.robustness import Evaluation, evaluate
 from robustseg.robustness.cases import protocol_cases

@@ -6,8 +6,8 @@ import torch
 from robustseg.deploy import Predictor
 from robustseg.failures import all_subsets
 from robustseg.metrics import count
-from robustseg.modalities import normalise
 from robustseg.models.released import ORIGIN
+from robustseg.normalisation import normalise
 from robustseg.robustness import evaluate
 from robustseg.robustness.evaluate import batches
 

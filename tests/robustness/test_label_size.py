@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from robustseg.failures import all_subsets
-from robustseg.modalities import normalise
+from robustseg.normalisation import normalise
 from robustseg.robustness import evaluate
 from robustseg.robustness.evaluate import batches
 

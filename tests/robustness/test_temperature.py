@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from robustseg.data.sample import Sample
 from robustseg.failures import all_subsets, few_subsets
-from robustseg.modalities import normalise
+from robustseg.normalisation import normalise
 from robustseg.robustness.temperature import (
     TRIED,
     best_temperatures,

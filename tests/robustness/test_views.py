@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from robustseg.modalities import Modality, normalise
+from robustseg.modalities import Modality
+from robustseg.normalisation import normalise
 from robustseg.recipe import Scoring
 from robustseg.robustness.views import View, frame_views, merged, mirrored, shown, windows
 

@@ -47,6 +47,17 @@ def test_frames_and_draws_depend_on_epoch_and_index_alone():
         assert torch.equal(one.drawn, two.drawn)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="only a GPU has page-locked memory to copy from")
+def test_batches_for_a_gpu_lie_in_page_locked_memory():
+    frames = TrainingFrames(WorldFrames("train", 4, 0, size=(32, 64)), Transforms(), size=(32, 48), seed=1)
+    (batch,) = epoch_loader(frames, Share(4, parts=1), epoch=1, first_step=0, workers=0)
+    assert batch.images.is_pinned()
+    assert batch.labels.is_pinned()
+    there = batch.to(torch.device("cuda"))
+    assert torch.equal(there.images.cpu(), batch.images)
+    assert there.names == batch.names
+
+
 class Broken(WorldFrames):
     def __getitem__(self, index):
         raise ValueError("rgb/train/0001.png: damaged")

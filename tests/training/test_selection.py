@@ -8,7 +8,7 @@ from robustseg.build import build_model
 from robustseg.data.world import WorldFrames
 from robustseg.failures import all_subsets
 from robustseg.metrics import count
-from robustseg.modalities import normalise
+from robustseg.normalisation import normalise
 from robustseg.recipe import Model
 from robustseg.training.selection import hold_out, selection_counts, selection_score
 

@@ -10,7 +10,7 @@ from robustseg.commands.shared import console, names
 from robustseg.files import make_writable
 
 
-def evaluate(
+def evaluate_model(
     model: Path,
     *,
     recipe_file: Path | None = None,

@@ -117,9 +117,8 @@ def train_ids(ids: Integer[np.ndarray, "H W"], table: dict[int, int]) -> Int64[n
     lowest, highest = min(table), max(table)
     lookup = np.full(highest - lowest + 1, -1, np.int64)
     lookup[np.array(list(table)) - lowest] = list(table.values())
-    wide = ids.astype(np.int64)
-    known = wide.min() >= lowest and wide.max() <= highest
-    found = lookup[wide - lowest] if known else None
+    known = ids.min() >= lowest and ids.max() <= highest
+    found = lookup[np.subtract(ids, lowest, dtype=np.int64)] if known else None
     if found is None or found.min() < 0:
         raise ValueError(
             f"unknown label ids {unknown_ids(ids, table)}: list them in `data.ignore_ids` or, where the recipe names "

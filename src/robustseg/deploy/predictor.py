@@ -14,9 +14,10 @@ from jaxtyping import Bool, Float, Shaped, UInt8
 from torch import Tensor
 
 from robustseg.data.resizing import padded, resized_frame
-from robustseg.modalities import Modality, normalise
+from robustseg.modalities import Modality
 from robustseg.models.segmenter import Segmenter
 from robustseg.models.upsampling import upsampled
+from robustseg.normalisation import normalise
 from robustseg.robustness.calibration import most_likely, temperature_of
 
 

@@ -26,8 +26,8 @@ class Prediction(Protocol):
     """What the losses read of a model's output."""
 
     @property
-    def logits(self) -> Float[Tensor, "B K H W"]:
-        """Before softmax, at the labels' size."""
+    def logits(self) -> Float[Tensor, "B K _h _w"]:
+        """Before softmax, at the labels' size or coarser: losses upsample them bilinearly."""
         ...
 
     @property
@@ -96,7 +96,9 @@ class Objective:
                 min_kept=recipe.ohem_min_kept,
                 class_weights=self.class_weights,
             ),
-            "logit_kl": lambda: logit_kl(student=student.logits, teacher=teacher.logits),
+            "logit_kl": lambda: logit_kl(
+                student=student.logits, teacher=teacher.logits, size=(labels.shape[1], labels.shape[2])
+            ),
             "hpdm": lambda: hpdm(
                 **maps,
                 **masks,

@@ -13,8 +13,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from robustseg.models.fusion import Fused
-from robustseg.models.inference import in_pieces
+from robustseg.models.inference import in_pieces, learns_in_pieces
 from robustseg.models.tiled_head import FoldedHead, tiled_logits, tiled_mixtures
+from robustseg.models.trained_head import tiles_fit, trained_head
 from robustseg.models.upsampling import upsampled
 
 
@@ -46,8 +47,12 @@ class Decoder(nn.Module):
 
         `fused.present` is for heads that care; this one does not.
         """
-        tiled = self.tiled(fused.maps)
-        logits = tiled_logits(self.folded(), fused.maps) if tiled else self._whole(fused)
+        if self.tiled(fused.maps):
+            logits = tiled_logits(self.folded(), fused.maps)
+        elif self._learns_by_tiles(fused.maps):
+            logits = self._learned(fused.maps)
+        else:
+            logits = self._whole(fused.maps)
         return logits if size is None else upsampled(logits, size)
 
     def mixtures(
@@ -68,14 +73,32 @@ class Decoder(nn.Module):
         weight = self.classifier.weight
         return not self.training and in_pieces(maps) and all(stage.dtype == weight.dtype for stage in maps)
 
-    def _whole(self, fused: Fused) -> Float[Tensor, "B K h w"]:
-        target = fused.maps[0].shape[-2:]
+    def _whole(self, maps: Sequence[Float[Tensor, "B _C _h _w"]]) -> Float[Tensor, "B K h w"]:
+        target = maps[0].shape[-2:]
         matrices, bias = self._folded()
-        total = F.conv2d(fused.maps[0], matrices[0][..., None, None], bias)
-        for features, matrix in zip(fused.maps[1:], matrices[1:], strict=True):
+        total = F.conv2d(maps[0], matrices[0][..., None, None], bias)
+        for features, matrix in zip(maps[1:], matrices[1:], strict=True):
             mixed = F.conv2d(features, matrix[..., None, None])  # B E h w
             total = total + F.interpolate(mixed, size=target, mode="bilinear", align_corners=False)
         return self.classifier(self.dropout(F.relu(self.norm(total))))
+
+    def _learns_by_tiles(self, maps: Sequence[Float[Tensor, "B _C _h _w"]]) -> bool:
+        """Whether this is training of plain parts, and of maps that are made of whole tiles."""
+        plain = type(self.norm) is nn.BatchNorm2d and self.norm.momentum is not None
+        return self.norm.training and plain and learns_in_pieces(maps) and tiles_fit(maps)
+
+    def _learned(self, maps: Sequence[Float[Tensor, "B _C _h _w"]]) -> Float[Tensor, "B K h w"]:
+        """The same in training, in less time and memory; the same dropout is drawn."""
+        matrices, bias = self._folded()
+        B, E = len(maps[0]), len(bias)
+        kept = self.dropout(maps[0].new_ones(B, E, 1, 1))[..., 0, 0]  # a channel's factor, 0 where dropped
+        classifier = self.classifier.weight.flatten(1) * kept[:, None]  # B K E
+        logits, mean, variance = trained_head(
+            maps, matrices, (self.norm.weight, self.norm.bias, self.norm.eps), classifier
+        )
+        remember(self.norm, mean + bias, variance, B * logits.shape[2] * logits.shape[3])
+        assert self.classifier.bias is not None
+        return logits + self.classifier.bias[:, None, None] + 0 * bias.sum()  # BatchNorm takes `bias` away again
 
     def folded(self) -> FoldedHead:
         """All weights as evaluation needs them; kept as long as none of them changes.
@@ -111,6 +134,15 @@ class Decoder(nn.Module):
         matrices = [part @ linear.get_parameter("weight") for part, linear in zip(parts, self.linears, strict=True)]
         biases = [part @ linear.get_parameter("bias") for part, linear in zip(parts, self.linears, strict=True)]
         return matrices, torch.stack(biases).sum(dim=0)
+
+
+@torch.no_grad()
+def remember(norm: nn.BatchNorm2d, mean: Float[Tensor, " E"], variance: Float[Tensor, " E"], count: int) -> None:
+    """Moves the running statistics towards a batch's of `count` values, the variance made unbiased."""
+    assert norm.momentum is not None
+    for name, value in (("running_mean", mean), ("running_var", variance * count / (count - 1))):
+        norm.get_buffer(name).lerp_(value, norm.momentum)
+    norm.get_buffer("num_batches_tracked").add_(1)
 
 
 def _version(tensor: Tensor) -> object:

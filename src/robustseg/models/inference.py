@@ -1,4 +1,4 @@
-"""Where a network may be computed piece by piece, in place and in the processor's cache."""
+"""Where a network may be computed piece by piece, in the processor's cache; without gradients in place as well."""
 
 from __future__ import annotations
 
@@ -16,3 +16,13 @@ def in_pieces(tensors: Sequence[Tensor]) -> bool:
     tracing = torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
     recorded = torch.is_grad_enabled() or torch.compiler.is_compiling() or tracing
     return not recorded and all(tensor.device.type == "cpu" for tensor in tensors)
+
+
+def learns_in_pieces(tensors: Sequence[Tensor]) -> bool:
+    """Whether gradients are recorded in full precision and by nobody but autograd, of tensors that are all on a CPU.
+
+    There parts of a network have gradients that are written by hand and computed piece by piece.
+    """
+    tracing = torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
+    other = torch.compiler.is_compiling() or tracing or torch.is_autocast_enabled("cpu")
+    return torch.is_grad_enabled() and not other and all(tensor.device.type == "cpu" for tensor in tensors)

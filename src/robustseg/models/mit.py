@@ -16,14 +16,15 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from robustseg.models.inference import in_pieces
+from robustseg.models.inference import in_pieces, learns_in_pieces
+from robustseg.models.trained_mlp import trained_mlp
 from robustseg.recipe import SMALLEST
 
 Four = tuple[int, int, int, int]
 
 CACHED = 2**20
-"""Values of a hidden map at a time on CPUs, without gradients: more would leave the cache, and fresh memory of that
-size costs as much as the arithmetic."""
+"""Values of a hidden map at a time on CPUs: more would leave the cache, and fresh memory of that size costs as much as
+the arithmetic."""
 
 
 @dataclass(frozen=True)
@@ -102,9 +103,11 @@ class MixedMLP(nn.Module):
         self.shrink = nn.Linear(hidden, width)
 
     def forward(self, x: Float[Tensor, "N h w C"]) -> Float[Tensor, "N h w C"]:
+        size = x[0].numel() * self.expand.out_features // self.expand.in_features  # of an image's hidden map
+        if self.training and size >= CACHED and learns_in_pieces([x]):
+            return trained_mlp(x, self.expand, self.depthwise, self.shrink)
         if not in_pieces([x]):
             return self._whole(x)
-        size = x[0].numel() * self.expand.out_features // self.expand.in_features  # of an image's hidden map
         if len(x) * size <= CACHED:
             return self._whole(x)
         result = torch.empty_like(x)

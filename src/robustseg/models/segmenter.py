@@ -24,12 +24,12 @@ class Output:
     """What the model makes of a batch.
 
     Attributes:
-        logits: At the images' size.
+        logits: At the images' size, or at the decoder's resolution where that was asked for.
         features: The fused map of every stage.
         encoded: The maps of the single modalities, as rows.
     """
 
-    logits: Float[Tensor, "B K H W"]
+    logits: Float[Tensor, "B K _H _W"]
     features: list[Float[Tensor, "B _C _h _w"]]
     encoded: Encoded
 
@@ -134,6 +134,14 @@ class Segmenter(nn.Module):
         """
         encoded, fused = self._seen(images, present)
         return Output(self.decode(fused, (images.shape[-2], images.shape[-1])), fused.maps, encoded)
+
+    def coarse(self, images: Float[Tensor, "B M 3 H W"], present: Bool[Tensor, "B M"] | None = None) -> Output:
+        """What `forward` gives, but the logits before the bilinear upsampling that is the decoder's last step.
+
+        For losses, which upsample them themselves. Args and errors are those of `forward`.
+        """
+        encoded, fused = self._seen(images, present)
+        return Output(self.decode(fused), fused.maps, encoded)
 
     @torch.inference_mode()
     def labels(

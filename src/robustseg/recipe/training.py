@@ -144,7 +144,8 @@ class Machine:
         nodes: Machines; each is started from outside, by torchrun or SLURM.
         precision: Lightning's name: "32-true", "bf16-mixed", "16-mixed".
         sync_batchnorm: BatchNorm's statistics are of the frames of all processes together.
-        workers: Data loading processes.
+        workers: Data loading processes; 0 = training loads by itself, which takes a few percent of its time on CPUs. A
+            fast GPU needs some.
         checkpoint_every: Optimiser steps between checkpoints, besides the one after each epoch; 0 = none.
         log_every: Optimiser steps between rows of the log.
     """

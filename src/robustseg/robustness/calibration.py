@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from robustseg.labels import IGNORE
-from robustseg.models.upsampling import upsampled_strips
+from robustseg.models.upsampling import first_largest, upsampled_strips
 
 BINS = 150
 """Equal bins of confidence 0..1 that are counted; it can be divided into 10, 15, 25 or 50 wider ones."""
@@ -62,7 +62,8 @@ def most_likely(
     confidence = torch.empty(B, H, W, device=logits.device)
     classes = torch.empty(B, H, W, dtype=torch.int64, device=logits.device)
     for samples, rows, strip in upsampled_strips(logits.float(), (H, W)):  # b K h W
-        highest, classes[samples, rows] = strip.max(dim=1)  # on CPUs several times as fast as argmax
+        highest = strip.amax(dim=1)
+        classes[samples, rows] = first_largest(strip, highest)
         sharper = (strip - highest[:, None]).mul_(sharpness[samples, None, None, None])
         confidence[samples, rows] = sharper.exp_().sum(dim=1).reciprocal_()
     return confidence, classes

@@ -22,8 +22,9 @@ from robustseg.data.sample import Frames, Sample
 from robustseg.data.stats import spread
 from robustseg.data.transforms import sample_generator
 from robustseg.labels import IGNORE
-from robustseg.modalities import Modality, normalise
+from robustseg.modalities import Modality
 from robustseg.models.segmenter import Segmenter
+from robustseg.normalisation import normalise
 from robustseg.robustness.evaluate import as_trained
 
 LOWEST, HIGHEST = 0.1, 10.0

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from robustseg.data.sample import Batch, Frames, Sample
 from robustseg.failures import FAULTS, Level, add_noise, apply_fault, drop_elements, drop_pixels, generator_for, stale
-from robustseg.modalities import Modality, normalise
+from robustseg.modalities import Modality
+from robustseg.normalisation import normalise
 from robustseg.robustness.cases import CLEAN, ZERO, Variant
 
 REMEMBERED = 12

@@ -5,10 +5,11 @@ So a run that stops anywhere goes on with the very batch that it would have seen
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
+import cv2
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
@@ -48,13 +49,20 @@ class TrainingBatch:
     names: tuple[str, ...]
 
     def to(self, device: torch.device) -> TrainingBatch:
-        """The same batch on `device`."""
+        """The same batch on `device`; from page-locked memory the copy goes on while the caller does."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> TrainingBatch:
+        """The same batch in page-locked memory; the loader asks for it where there is a GPU."""
+        return self._each(Tensor.pin_memory)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> TrainingBatch:
         return TrainingBatch(
-            images=self.images.to(device),
-            labels=self.labels.to(device),
-            present=self.present.to(device),
-            drawn=self.drawn.to(device),
-            permutation=self.permutation.to(device),
+            images=change(self.images),
+            labels=change(self.labels),
+            present=change(self.present),
+            drawn=change(self.drawn),
+            permutation=change(self.permutation),
             names=self.names,
         )
 
@@ -150,8 +158,14 @@ def epoch_loader(
         num_workers=workers,
         collate_fn=_collate,
         pin_memory=torch.cuda.is_available(),
+        worker_init_fn=_one_thread,
     )
     return _without_traces(cast(Iterable[TrainingBatch], loader))  # the collate function decides what it yields
+
+
+def _one_thread(_worker: int) -> None:
+    """Loading processes are as many as are wanted: OpenCV, like PyTorch, starts no threads in each of them."""
+    cv2.setNumThreads(1)
 
 
 def _without_traces(loader: Iterable[TrainingBatch]) -> Iterator[TrainingBatch]:

@@ -20,7 +20,7 @@ from torch import Tensor, distributed, nn
 from robustseg.data.transforms import sample_generator
 from robustseg.distill.objective import gradient_shares
 from robustseg.files import write_atomically
-from robustseg.modalities import normalise
+from robustseg.normalisation import normalise
 from robustseg.training.batches import Share, TrainingBatch, epoch_loader
 from robustseg.training.batchnorm import share_batchnorm
 from robustseg.training.checkpoint import load_checkpoint, save_checkpoint

@@ -26,5 +26,5 @@ class FrozenTeacher:
 
     @torch.no_grad()
     def __call__(self, images: Float[Tensor, "B M 3 H W"], present: Bool[Tensor, "B M"]) -> Output:
-        """The teacher's answer for normalised images."""
-        return self._model(images, present)
+        """The teacher's answer for normalised images, logits at its decoder's resolution."""
+        return self._model.coarse(images, present)

@@ -16,7 +16,8 @@ def adamw(model: nn.Module, schedule: Schedule) -> AdamW:
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": schedule.weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    return AdamW(groups, lr=schedule.lr)
+    on_cpu = all(parameter.device.type == "cpu" for parameter in parameters)
+    return AdamW(groups, lr=schedule.lr, fused=on_cpu or None)  # on GPUs it would stand in fp16's way
 
 
 def learning_rate(step: int, steps_per_epoch: int, schedule: Schedule) -> float:

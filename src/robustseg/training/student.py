@@ -31,7 +31,7 @@ class StudentStep(nn.Module):
         """`images` normalised; the losses' noise is drawn from `step_seed`."""
         generator = torch.Generator(device=images.device).manual_seed(step_seed)
         teacher = self.teacher(images, batch.present)
-        student = self.model(images, batch.drawn)
+        student = self.model.coarse(images, batch.drawn)
         losses = self.objective(
             student=student,
             teacher=teacher,

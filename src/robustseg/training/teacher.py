@@ -32,7 +32,7 @@ class TeacherStep(nn.Module):
 
     def forward(self, images: Float[Tensor, "B M 3 H W"], batch: TrainingBatch, step_seed: int) -> Losses:
         """`images` normalised; `step_seed` unused, the teacher draws nothing."""
-        output = self.model(images, batch.present)
+        output = self.model.coarse(images, batch.present)
         loss = ohem_cross_entropy(
             output.logits,
             batch.labels,

@@ -13,7 +13,8 @@ from robustseg.data.benchmarks import IncompleteError, open_benchmark
 from robustseg.data.benchmarks.mcubes import CLASSES, MODALITIES, read_list
 from robustseg.data.fake import write_mcubes
 from robustseg.data.transforms import augment
-from robustseg.modalities import normalise, sensors
+from robustseg.modalities import sensors
+from robustseg.normalisation import normalise
 from robustseg.recipe import Data, Transforms
 
 SIZE = (40, 192 + 48)

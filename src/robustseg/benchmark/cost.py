@@ -12,13 +12,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from robustseg.models.card import ModelCard
 from robustseg.models.fusion import Fused
 from robustseg.models.segmenter import Segmenter
 from robustseg.models.standard import segmenter_on_meta
+from robustseg.models.weights import structure
 
 GIGA = 10**9
 
@@ -51,10 +54,23 @@ def meta_model(backbone: str, *, width: int, classes: int, modalities: int) -> S
     return segmenter_on_meta(backbone, width=width, num_classes=classes, num_modalities=modalities)
 
 
-def meta_logits(model: Segmenter, samples: int, modalities: int, size: tuple[int, int]) -> Tensor:
+def meta_logits(model: Segmenter, samples: int, modalities: int, size: tuple[int, int]) -> Float[Tensor, "B K H W"]:
     """The logits of so many samples, each with so many modalities: encoded, averaged, decoded."""
     images = torch.empty(samples * modalities, 3, *size, device="meta")
     maps = model.encode(images, torch.empty(len(images), dtype=torch.int64, device="meta"))
     present = torch.empty(samples, modalities, dtype=torch.bool, device="meta")
     fused = Fused([stage.unflatten(0, (samples, modalities)).mean(dim=1) for stage in maps], present)
     return model.decode(fused, size)
+
+
+def frame_macs(card: ModelCard, size: tuple[int, int], present: int) -> int:
+    """Multiply-adds of one frame in inference, with so many modalities present.
+
+    Counted as what a second frame adds to a first: merging the decoder's weights is no work of a frame. Under absence
+    "zero" a zero image of every modality is encoded as well, see `Segmenter.encode_batch`.
+    """
+    seen = present + (len(card.modalities) if card.absence == "zero" else 0)
+    model = structure(card).eval()
+    with torch.no_grad():
+        one, two = (macs(lambda frames=frames: meta_logits(model, frames, seen, size)) for frames in (1, 2))
+    return two - one

@@ -1,0 +1,60 @@
+"""Operations counted against counts by hand."""
+
+from dataclasses import replace
+from math import ceil
+
+import pytest
+import torch
+from torch import nn
+
+from robustseg.benchmark.cost import frame_macs, macs
+from robustseg.models.mit import SHAPES
+
+
+def test_convolutions_and_matrices_by_hand():
+    x = torch.empty(2, 6, 9, 7, device="meta", requires_grad=True)
+    with torch.device("meta"):
+        depthwise, dense, linear = nn.Conv2d(6, 6, 3, padding=1, groups=6), nn.Conv2d(6, 4, 2), nn.Linear(7, 5)
+    for layer, by_hand in ((depthwise, 2 * 63 * 6 * 9), (dense, 2 * 48 * 6 * 4 * 4), (linear, 2 * 6 * 9 * 7 * 5)):
+        assert macs(lambda layer=layer: layer(x)) == by_hand
+        assert macs(lambda layer=layer: layer(x).sum().backward()) == 3 * by_hand
+        assert macs(lambda layer=layer: layer(x.detach()).sum().backward()) == 2 * by_hand
+
+
+def test_attention_is_counted():
+    query, key = (torch.empty(1, 2, length, 8, device="meta") for length in (10, 5))
+    assert macs(lambda: nn.functional.scaled_dot_product_attention(query, key, key)) == 2 * 2 * 10 * 5 * 8
+
+
+def encoder_macs(backbone: str, height: int, width: int) -> int:
+    """Layer by layer, from the shapes that the paper gives."""
+    shape, total, before = SHAPES[backbone], 0, 3
+    stages = zip(shape.widths, shape.depths, shape.reductions, strict=True)
+    for stage, (c, depth, reduction) in enumerate(stages):
+        kernel, stride = (3, 2) if stage else (7, 4)
+        height, width = ceil(height / stride), ceil(width / stride)
+        pixels, short = height * width, (height // reduction) * (width // reduction)
+        total += kernel * kernel * before * c * pixels
+        attention = c * c * pixels + 2 * c * c * short + 2 * pixels * short * c + c * c * pixels
+        attention += reduction**2 * c * c * short if reduction > 1 else 0
+        mlp = (2 * c + 9) * shape.expansion * c * pixels
+        total += depth * (attention + mlp)
+        before = c
+    return total
+
+
+@pytest.mark.parametrize("size", [(64, 96), (128, 64)])
+def test_a_frame_by_hand(toy_model, size):
+    card = toy_model.card
+    one, two, three = (frame_macs(card, size, number) for number in (1, 2, 3))
+    encoder = encoder_macs(card.backbone, *size)
+    assert two - one == three - two == encoder
+    pixels, K, E = size[0] * size[1] // 16, len(card.classes), card.width
+    maps = sum(c * E * pixels // 4**stage for stage, c in enumerate(SHAPES[card.backbone].widths))
+    assert one - encoder == maps + E * K * pixels
+
+
+def test_zero_images_are_encoded_too(toy_model):
+    card = toy_model.card
+    filled = frame_macs(replace(card, absence="zero"), (64, 64), 1)
+    assert filled - frame_macs(card, (64, 64), 1) == 3 * encoder_macs(card.backbone, 64, 64)
