@@ -33,3 +33,14 @@ def test_maps_and_gradients_start_at_a_healthy_size() -> None:
 def test_an_unknown_backbone_is_refused() -> None:
     with pytest.raises(ValueError, match="no backbone 'vit'; choose one of mit_nano, mit_b0"):
         segmenter_on_meta("vit", width=1, num_classes=1, num_modalities=1)
+
+
+@pytest.mark.parametrize("backbone", ["mit_nano", "mit_b0"])
+def test_zero_images_have_gradients_from_the_first_step_on(backbone: str) -> None:
+    empty = segmenter_on_meta(backbone, width=16, num_classes=3, num_modalities=2, absence="zero")
+    model = random_segmenter(empty, seed=0)
+    images = torch.randn(2, 2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    model(images, torch.tensor([[True, False], [True, True]])).logits.square().mean().backward()
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    assert all(bool(gradient.isfinite().all()) for gradient in gradients)
+    assert float(torch.stack([gradient.norm() for gradient in gradients]).norm()) < 1e3

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 from torch import Generator, nn
 
 from robustseg.models.decoder import Decoder
-from robustseg.models.mit import SHAPES, MiT
+from robustseg.models.mit import SHAPES, MiT, Stage
 from robustseg.models.segmenter import Segmenter
 from robustseg.recipe import Absence
 
@@ -42,8 +43,20 @@ def segmenter_on_meta(
 def random_segmenter(empty: Segmenter, *, seed: int) -> Segmenter:
     """Gives a structure its memory and starting weights, which depend on `seed` alone."""
     model = empty.to_empty(device="cpu")
-    initialise(model, torch.Generator().manual_seed(seed))
+    generator = torch.Generator().manual_seed(seed)
+    initialise(model, generator)
+    if model.absence == "zero":
+        _see_zeros(cast(MiT, model.encoder), generator)
     return model
+
+
+@torch.no_grad()
+def _see_zeros(encoder: MiT, generator: Generator) -> None:
+    """Draws the first biases: without any, an image of zeros stays zero in every layer, and the gradient of LayerNorm
+    at zero, which is one over the root of its epsilon, is multiplied over the layers until it is no number.
+    """
+    bias = cast(Stage, encoder.stages[0]).embed.get_parameter("bias")
+    bias.normal_(0, 0.1, generator=generator)
 
 
 @torch.no_grad()

@@ -18,7 +18,9 @@ class Model:
 
     Attributes:
         backbone: MiT-B0 to B5, or "mit_nano" for CPUs and tests.
-        width: The decoder's embedding width E; the released models use 768.
+        width: The decoder's embedding width E; the released models use 768. A smaller decoder, one seed, briefly
+            trained on the built-in world: 256 and 128 scored no less than 768, 64 and 32 several points of mIoU less;
+            what each saves is in benchmarks/results/decoder_width.md.
         absence: "remove" = absent modalities leave the mean; "zero" = they stay as zero images, the mean divides by M.
         dropout: Of the decoder's channels, in training.
         drop_path: Largest stochastic depth rate, growing linearly over the blocks, in training.

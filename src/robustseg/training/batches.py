@@ -164,8 +164,11 @@ def epoch_loader(
 
 
 def _one_thread(_worker: int) -> None:
-    """Loading processes are as many as are wanted: OpenCV, like PyTorch, starts no threads in each of them."""
-    cv2.setNumThreads(1)
+    """Loading processes are as many as are wanted: OpenCV, like PyTorch, starts no threads in each of them.
+
+    0 means no threads. 1 would wait for those of the process that this one was forked from, sometimes for ever.
+    """
+    cv2.setNumThreads(0)
 
 
 def _without_traces(loader: Iterable[TrainingBatch]) -> Iterator[TrainingBatch]:
