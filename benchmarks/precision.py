@@ -35,9 +35,9 @@ from robustseg.failures import all_subsets
 from robustseg.files import write_text
 from robustseg.frames import open_frames
 from robustseg.metrics import count, mean_iou
-from robustseg.modalities import normalise
 from robustseg.models.precision import LowEncoder, in_precision
 from robustseg.models.segmenter import Segmenter
+from robustseg.normalisation import normalise
 from robustseg.recipe import Backbone, Model
 from robustseg.robustness.subsets import subset_labels
 from robustseg.scoring import model_recipe
