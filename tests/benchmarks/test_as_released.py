@@ -84,7 +84,7 @@ def test_a_students_step_is_three_passes_more_than_its_teachers(sides, script):
 def test_all_subsets_are_counted(sides, script):
     case = sides.Case("mit_b0", 768, (1024, 1024))
     found = script("operations").subset_gflop(case)
-    assert found["opponent"] == pytest.approx(2 * 3194.5, rel=0.001)  # multiply-adds in results/subset_cost.md
+    assert found["opponent"] == pytest.approx(2 * 3194.5, rel=0.001)  # twice the multiply-adds, counted another way
     assert found["ours"] == pytest.approx(2 * 134.3, rel=0.01)
 
 
