@@ -1,7 +1,8 @@
 """GFLOP of both sides' work, counted on the meta device: two for each multiply-add of a product or convolution.
 
 A student's step is counted as the teacher's forward pass and the student's forward and backward pass; the losses, the
-optimiser and all upsampling by interpolation are left out.
+optimiser, all upsampling (ours is a product with small matrices on CPUs) and what our side computes a second time in
+its backward pass are left out.
 """
 
 from __future__ import annotations

@@ -154,7 +154,7 @@ def opponent_step(case: Case) -> Callable[[], dict[str, Tensor]]:
 
 
 def our_step(case: Case, distill: Distill) -> Callable[[], dict[str, Tensor]]:
-    """A call takes the next step as `robustseg train` does, and returns the losses."""
+    """A call takes the next step by the package's own parts, and returns the losses; normalising is left out."""
     model, teacher = our_network(case), our_network(case, seed=1)
     student = StudentStep(model, FrozenTeacher(teacher), Objective(distill, CLASSES)).train()
     optimizer = adamw(model, SCHEDULE)

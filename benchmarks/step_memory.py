@@ -10,13 +10,15 @@ optimiser are there. To be started in a fresh process for each number, as `as_re
 from __future__ import annotations
 
 import argparse
-import re
 import subprocess
 import sys
-from pathlib import Path
 
 import torch
 from sides import DEFAULT, RELEASED, Case, opponent_step, our_step
+
+from robustseg.benchmark.memory import MEGA, forget_peak, held
+
+CPU = torch.device("cpu")
 
 STEPS = 2
 """The optimiser's own state is made in the first one."""
@@ -31,18 +33,14 @@ SIDES = {
 def growth(side: str, case: Case) -> int:
     """Bytes by which this process grows while it takes some steps."""
     step = SIDES[side](case)
-    before = resident("VmRSS")
+    forget_peak(CPU)  # making the networks may have taken more
+    before, _ = held(CPU)
     for _ in range(STEPS):
         step()
-    return resident("VmHWM") - before
-
-
-def resident(which: str) -> int:
-    """Bytes that lie in memory, now (VmRSS) or at the peak (VmHWM)."""
-    status = Path("/proc/self/status").read_text(encoding="utf-8")
-    found = re.search(rf"^{which}:\s+(\d+) kB$", status, re.MULTILINE)
-    assert found is not None
-    return 1024 * int(found[1])
+    _, peak = held(CPU)
+    assert before is not None
+    assert peak is not None
+    return round((peak - before) * MEGA)
 
 
 def growth_in_fresh_process(side: str, case: Case, threads: int) -> int:

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from robustseg.benchmark import memory
-from robustseg.benchmark.memory import _held, peak_memory
+from robustseg.benchmark.memory import held, peak_memory
 from robustseg.benchmark.settings import Settings
 
 LINUX = pytest.mark.skipif(not memory.STATUS.is_file(), reason="needs /proc")
@@ -18,10 +18,10 @@ def test_a_fresh_process_tells_its_peak(folder):
 
 @LINUX
 def test_what_was_held_and_given_back_counts_in_the_peak():
-    memory._forget_peak(torch.device("cpu"))
-    before, _ = _held(torch.device("cpu"))
+    memory.forget_peak(torch.device("cpu"))
+    before, _ = held(torch.device("cpu"))
     torch.ones(50_000_000)  # 200 MB
-    after, peak = _held(torch.device("cpu"))
+    after, peak = held(torch.device("cpu"))
     assert peak - before > 190
     assert after - before < 100
 

@@ -38,7 +38,7 @@ def test_strips_are_the_upsampled_logits_and_lead_back(small, large, budget, mon
 
 
 def test_a_band_is_worked_out_by_hand():
-    (only,) = bands(2, 4, 128, torch.zeros((), dtype=torch.float64))
+    (only,) = bands(2, 4, 128, torch.float64, torch.device("cpu"))
     assert only.weights.tolist() == [[1.0, 0.75, 0.25, 0.0], [0.0, 0.25, 0.75, 1.0]]
 
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from robustseg.models.fusion import Encoded, masked_mean, rows_to_fuse
+from robustseg.models.fusion import Encoded, even_mean, in_order, masked_mean, rows_to_fuse
 
 PRESENT = torch.tensor([[True, False, True], [False, True, False], [True, True, True]])
 
@@ -74,3 +74,14 @@ def test_dense_maps_are_zero_where_absent_and_a_view_where_nothing_is(rows: Tens
     (dense,) = Encoded([rows], *every.nonzero(as_tuple=True), every).dense
     assert dense.data_ptr() == rows.data_ptr()
     assert torch.equal(dense[1, 2], rows[5])
+
+
+def test_mean_of_rows_that_lie_in_order() -> None:
+    rows = torch.randn(6, 3, 4, 5, generator=Generator().manual_seed(0))
+    row, to = torch.arange(6), torch.arange(6) // 3
+    assert in_order(row, to, 6, 2)
+    assert torch.allclose(even_mean(rows, 2), masked_mean(rows, row, to, 2), atol=1e-6)
+    assert torch.equal(even_mean(rows, 6), rows)
+    assert not in_order(row.flip(0), to, 6, 2)
+    assert not in_order(row, torch.tensor([0, 0, 0, 0, 1, 1]), 6, 2)
+    assert not in_order(row[:5], to[:5], 6, 2)

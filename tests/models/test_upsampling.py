@@ -23,3 +23,7 @@ def test_strips_are_the_upsampled_logits(monkeypatch: pytest.MonkeyPatch, size: 
 def test_logits_of_the_right_size_are_not_copied() -> None:
     logits = torch.zeros(1, 3, 4, 5)
     assert upsampled(logits, (4, 5)) is logits
+
+
+def test_where_nothing_is_a_number_the_label_is_a_class_all_the_same() -> None:
+    assert int(labels_at(torch.full((1, 3, 2, 2), torch.nan), (4, 4)).max()) == 2

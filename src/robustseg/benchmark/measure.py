@@ -20,6 +20,7 @@ from robustseg.benchmark.subsets import SensorSet, sensor_sets
 from robustseg.benchmark.work import open_model, part_work, random_images, set_work
 from robustseg.build import find_device
 from robustseg.models.card import ModelCard
+from robustseg.models.precision import COMPUTED, precision_note
 from robustseg.models.segmenter import Segmenter
 from robustseg.version import __version__
 
@@ -31,7 +32,7 @@ def measure(
     quality: Quality | None = None,
     progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> Benchmark:
-    """Measures a model folder on this machine; takes (runs + warm-up) x sets predictions.
+    """Measures a model folder on this machine; takes (runs + warm-up) x (sets + parts) predictions.
 
     Args:
         folder: A model folder.
@@ -62,8 +63,18 @@ def measure(
         parts=parts,
         memory=memory,
         split=quality.split if quality else "",
-        note=quality.note if quality else "",
+        note=_note(quality, settings, model),
     )
+
+
+def _note(quality: Quality | None, settings: Settings, model: Segmenter) -> str:
+    """What a reader of the quality beside the times must know: above all, if it is another precision's."""
+    if quality is None:
+        return ""
+    wanted = precision_note(model)
+    same = wanted in quality.note if wanted else COMPUTED not in quality.note
+    other = "" if same else f"not in {settings.precision}, whose times these are"
+    return "; ".join(filter(None, (quality.note, other)))
 
 
 @torch.inference_mode()

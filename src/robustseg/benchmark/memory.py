@@ -72,17 +72,17 @@ def tell() -> None:
 def _measured(model: Segmenter, settings: Settings) -> Memory:
     device = next(model.parameters()).device
     images = random_images(settings.batch, model.num_modalities, settings.size, seed=settings.seed, device=device)
-    _forget_peak(device)
-    before, _ = _held(device)
+    forget_peak(device)
+    before, _ = held(device)
     for _ in range(RUNS):
         model.labels(images)
-    _, peak = _held(device)
+    _, peak = held(device)
     if before is None or peak is None:
         return Memory(None, None, UNKNOWN)
     return Memory(peak, peak - before, ALLOCATED if device.type == "cuda" else RESIDENT)
 
 
-def _forget_peak(device: torch.device) -> None:
+def forget_peak(device: torch.device) -> None:
     """Loading may have taken more than predicting will."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -90,8 +90,8 @@ def _forget_peak(device: torch.device) -> None:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
 
-def _held(device: torch.device) -> tuple[float | None, float | None]:
-    """MB that are held now, and at most since `_forget_peak`.
+def held(device: torch.device) -> tuple[float | None, float | None]:
+    """MB that are held now, and at most since `forget_peak`.
 
     Of a CPU not getrusage's: a child starts with the peak of the process that it was forked from.
     """

@@ -31,7 +31,8 @@ def ohem_cross_entropy(
     sum of weight * loss over sum of weights. Where all chosen pixels have weight 0 it is 0.
 
     Args:
-        logits: Before softmax; where they are coarser than the labels, they are upsampled bilinearly first.
+        logits: Before softmax; where they are coarser than the labels, by the same factor along both
+            sides but for rounding up, they are upsampled bilinearly first.
         labels: Train ids; 255 is ignored.
         threshold: In (0, 1]; 1 keeps every valid pixel that is not perfect.
         min_kept: A fraction of the valid pixels, in [0, 1].
@@ -40,7 +41,8 @@ def ohem_cross_entropy(
     Raises:
         ValueError: Shapes do not fit, a label is no class, `threshold`, `min_kept` or a weight is out of range.
     """
-    if len(labels) != len(logits) or labels.shape[1] < logits.shape[2] or labels.shape[2] < logits.shape[3]:
+    (H, W), (h, w) = labels.shape[1:], logits.shape[2:]
+    if len(labels) != len(logits) or h > H or w > W or -(-H // h) != -(-W // w):
         raise ValueError(f"labels {tuple(labels.shape)} do not fit logits {tuple(logits.shape)}")
     if not 0 < threshold <= 1 or not 0 <= min_kept <= 1:
         raise ValueError(f"threshold must lie in (0, 1] and min_kept in [0, 1], got {threshold} and {min_kept}")

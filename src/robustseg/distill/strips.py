@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -37,8 +38,14 @@ class Band:
     weights: Float[Tensor, "inputs outputs"]
 
 
-def bands(inputs: int, outputs: int, width: int, like: Tensor) -> list[Band]:
+@lru_cache(maxsize=64)
+def bands(inputs: int, outputs: int, width: int, dtype: torch.dtype, device: torch.device) -> tuple[Band, ...]:
     """The bilinear interpolation from `inputs` to `outputs` places (corners not aligned), `width` outputs a band."""
+    with torch.inference_mode(mode=False), torch.device("cpu"):  # what is kept must serve every mode
+        return tuple(_bands(inputs, outputs, width, dtype, device))
+
+
+def _bands(inputs: int, outputs: int, width: int, dtype: torch.dtype, device: torch.device) -> list[Band]:
     place = ((torch.arange(outputs, dtype=torch.float64) + 0.5) * inputs / outputs - 0.5).clamp(min=0)
     low = place.long().clamp(max=inputs - 1)
     high = (low + 1).clamp(max=inputs - 1)
@@ -46,7 +53,7 @@ def bands(inputs: int, outputs: int, width: int, like: Tensor) -> list[Band]:
     every = torch.arange(outputs)
     matrix[low, every] += 1 - (place - low)
     matrix[high, every] += place - low
-    matrix = matrix.to(like)
+    matrix = matrix.to(device, dtype)
     starts = range(0, outputs, width)
     spans = [(int(low[start]), int(high[min(start + width, outputs) - 1]) + 1, start) for start in starts]
     return [
@@ -68,8 +75,8 @@ class Strips:
         row_bytes = max(batch * classes * size[1] * logits.element_size(), 1)
         rows = size[0] if logits.is_cuda else max(STRIP_BYTES // row_bytes, 1)
         self.same = size == (h, w)
-        self.rows = bands(h, size[0], rows, logits)
-        self.columns = bands(w, size[1], COLUMNS, logits)
+        self.rows = bands(h, size[0], rows, logits.dtype, logits.device)
+        self.columns = bands(w, size[1], COLUMNS, logits.dtype, logits.device)
         self.width = size[1]
 
     def __iter__(self) -> Iterator[Band]:

@@ -73,7 +73,8 @@ class Decoder(nn.Module):
 
     def tiled(self, maps: Sequence[Float[Tensor, "N _C _h _w"]]) -> bool:
         """Whether these maps are decoded tile by tile: on CPUs, not in training, and not where steps are recorded."""
-        return not self.training and in_pieces(maps)
+        frozen = not (self.training or self.norm.training or self.dropout.training)
+        return frozen and in_pieces(maps)
 
     def _whole(self, maps: Sequence[Float[Tensor, "B _C _h _w"]]) -> Float[Tensor, "B K h w"]:
         target, dtype = maps[0].shape[-2:], maps[0].dtype
@@ -112,10 +113,11 @@ class Decoder(nn.Module):
         """
         tensors = self.state_dict(keep_vars=True).values()
         state = dtype, *((tensor.data_ptr(), _version(tensor)) for tensor in tensors)
-        if self._known is None or self._known[0] != state:
+        known = self._known  # another thread may replace it at any time
+        if known is None or known[0] != state:
             with torch.no_grad():
-                self._known = state, self._fold(dtype)
-        return self._known[1]
+                known = self._known = state, self._fold(dtype)
+        return known[1]
 
     def train(self, mode: bool = True) -> Decoder:
         """As of any module."""

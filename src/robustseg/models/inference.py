@@ -11,11 +11,10 @@ from torch import Tensor
 def in_pieces(tensors: Sequence[Tensor]) -> bool:
     """Whether nothing done to these tensors is recorded, neither for gradients nor by a compiler, and all are on a CPU.
 
-    Accelerators have memory that is fast enough for whole maps.
+    Under autocast the types of results are PyTorch's business, not ours. Accelerators have memory that is fast enough
+    for whole maps.
     """
-    tracing = torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
-    recorded = torch.is_grad_enabled() or torch.compiler.is_compiling() or tracing
-    return not recorded and all(tensor.device.type == "cpu" for tensor in tensors)
+    return not torch.is_grad_enabled() and _plain(tensors)
 
 
 def learns_in_pieces(tensors: Sequence[Tensor]) -> bool:
@@ -23,6 +22,10 @@ def learns_in_pieces(tensors: Sequence[Tensor]) -> bool:
 
     There parts of a network have gradients that are written by hand and computed piece by piece.
     """
+    return torch.is_grad_enabled() and _plain(tensors)
+
+
+def _plain(tensors: Sequence[Tensor]) -> bool:
     tracing = torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
     other = torch.compiler.is_compiling() or tracing or torch.is_autocast_enabled("cpu")
-    return torch.is_grad_enabled() and not other and all(tensor.device.type == "cpu" for tensor in tensors)
+    return not other and all(tensor.device.type == "cpu" for tensor in tensors)

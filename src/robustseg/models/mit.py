@@ -103,7 +103,7 @@ class MixedMLP(nn.Module):
         self.shrink = nn.Linear(hidden, width)
 
     def forward(self, x: Float[Tensor, "N h w C"]) -> Float[Tensor, "N h w C"]:
-        size = x[0].numel() * self.expand.out_features // self.expand.in_features  # of an image's hidden map
+        size = x.shape[1:].numel() * self.expand.out_features // self.expand.in_features  # of an image's hidden map
         if self.training and size >= CACHED and learns_in_pieces([x]):
             return trained_mlp(x, self.expand, self.depthwise, self.shrink)
         if not in_pieces([x]):
@@ -152,7 +152,7 @@ class Block(nn.Module):
     def _added(self, x: Float[Tensor, "N h w C"], branch: Float[Tensor, "N h w C"]) -> Float[Tensor, "N h w C"]:
         if self.training and self.drop_rate > 0:
             branch = drop_path(branch, self.drop_rate)
-        return x + branch if torch.is_grad_enabled() else branch.add_(x)
+        return branch.add_(x) if in_pieces([x]) and branch.dtype == x.dtype else x + branch
 
 
 class Stage(nn.Module):

@@ -20,6 +20,9 @@ from torch import Tensor, nn
 from robustseg.models.segmenter import Segmenter
 
 PRECISIONS: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+COMPUTED = "computed in"
+"""How notes on scores in other precisions begin."""
+
 _BF16_FLAGS = {"avx512_bf16", "avx_ne_convert", "amx_bf16", "bf16"}
 """What processors call it, those of Arm the last."""
 
@@ -82,7 +85,7 @@ def precision_of(model: Segmenter) -> str:
 def precision_note(model: Segmenter) -> str:
     """What a reader of a model's scores must know of its precision; empty = it is fp32."""
     name = precision_of(model)
-    return "" if name == "fp32" else f"computed in {name}"
+    return "" if name == "fp32" else f"{COMPUTED} {name}"
 
 
 def _check_device(device: torch.device, name: str) -> None:

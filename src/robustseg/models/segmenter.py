@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from robustseg.models.card import ModelCard
 from robustseg.models.decoder import Decoder
-from robustseg.models.fusion import ANY_SAMPLE, Encoded, Fused, masked_mean, rows_to_fuse
+from robustseg.models.fusion import ANY_SAMPLE, Encoded, Fused, even_mean, in_order, masked_mean, rows_to_fuse
 from robustseg.models.upsampling import labels_at
 from robustseg.recipe import Absence
 
@@ -105,6 +105,8 @@ class Segmenter(nn.Module):
         """
         check_present(present, len(present), self.num_modalities)
         row, to = rows_to_fuse(sample, modality, present, self.absence)
+        if in_order(row, to, len(maps[0]), len(present)):
+            return Fused([even_mean(rows, len(present)) for rows in maps], present)
         return Fused([masked_mean(rows, row, to, len(present)) for rows in maps], present)
 
     def decode(self, fused: Fused, size: tuple[int, int] | None = None) -> Float[Tensor, "B K H W"]:
@@ -114,13 +116,16 @@ class Segmenter(nn.Module):
     def decode_mixtures(
         self, maps: list[Float[Tensor, "N _C _h _w"]], weights: Float[Tensor, "Q N"]
     ) -> Float[Tensor, "Q K h w"]:
-        """`decode` of many weighted means of the same rows, without upsampling; see `shares_decoding`."""
+        """`decode` of many weighted means of the same rows, without upsampling; see `shares_decoding`.
+
+        A row that is not finite spoils all of them, whatever its weight.
+        """
         return cast(Decoder, self.decoder).mixtures(maps, weights)
 
     def shares_decoding(self, maps: list[Float[Tensor, "N _C _h _w"]]) -> bool:
         """Whether many means of these maps are decoded faster together: with the standard head and the plain mean."""
         plain = type(self).fuse is Segmenter.fuse and type(self).decode is Segmenter.decode
-        return plain and isinstance(self.decoder, Decoder) and self.decoder.tiled(maps)
+        return plain and type(self.decoder) is Decoder and self.decoder.tiled(maps)
 
     def forward(self, images: Float[Tensor, "B M 3 H W"], present: Bool[Tensor, "B M"] | None = None) -> Output:
         """Encode, fuse and decode.

@@ -20,9 +20,12 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from robustseg.models.tiles import TILE, grid
+from robustseg.models.tiles import TILE, Axis, grid
 
 Maps = Sequence[Float[Tensor, "N _C _h _w"]]
+
+SHARED = 2
+"""Rows of a coarser map that two neighbouring rows of tiles read, where the sizes are whole multiples."""
 
 CACHED = 2**20
 """Values at a time that are E channels wide."""
@@ -82,18 +85,21 @@ def _projected(head: FoldedHead, maps: Maps, mixtures: int) -> Iterator[tuple[in
     N, h, w, _ = first.shape
     width, down, across = len(head.bias), -(-h // TILE), -(-w // TILE)
     plan = grid((h, w), tuple((stage.shape[1], stage.shape[2]) for stage in coarse))
-    first = F.pad(first, (0, 0, 0, across * TILE - w, 0, down * TILE - h))
+    if (down * TILE, across * TILE) != (h, w):
+        first = F.pad(first, (0, 0, 0, across * TILE - w, 0, down * TILE - h))
     first = first.unflatten(2, (across, TILE)).unflatten(1, (down, TILE))
     step = max(1, CACHED // (TILE * TILE * width * (N + mixtures)))
     values = first.new_empty(N, min(step, across), TILE * TILE, width)
-    upsampling = plan.matrix(0).to(first)
+    upsampling, products = plan.matrix(0).to(first), _Products(head, coarse, plan.rows)
     for y in range(down):
-        table = _table(head, coarse, [axis.index[y] for axis in plan.rows])  # N inputs E
+        table = products(y)  # N inputs E
+        places = plan.index + table.shape[1] * torch.arange(N)[:, None, None]  # N X taps
         if not plan.constant and y:
             upsampling = plan.matrix(y).to(first)
         for x in range(0, across, step):
             tiles = slice(x, min(x + step, across))
-            inputs = table[:, plan.index[tiles]]  # N T inputs E
+            inputs = table.view(-1, width).index_select(0, places[:, tiles].flatten())
+            inputs = inputs.view(N, -1, places.shape[2], width)  # N T taps E
             matrix = upsampling if plan.constant else upsampling[tiles]
             part = values[:, : inputs.shape[1]] if N == 1 else values.new_empty(*inputs.shape[:2], *values.shape[2:])
             torch.matmul(matrix, inputs, out=part)
@@ -102,10 +108,24 @@ def _projected(head: FoldedHead, maps: Maps, mixtures: int) -> Iterator[tuple[in
             yield y, tiles, part
 
 
-def _table(head: FoldedHead, coarse: Maps, rows: Sequence[Tensor]) -> Float[Tensor, "N inputs E"]:
-    """The coarser stages' products in the rows that a row of tiles reads, map after map."""
-    parts = []
-    for stage, matrix, index in zip(coarse, head.matrices[1:], rows, strict=True):
-        parts.append(stage[:, index].flatten(1, 2) @ matrix)
-    parts[-1] += head.bias  # upsampling keeps constants
-    return torch.cat(parts, dim=1)
+class _Products:
+    """The coarser stages' products in the rows that a row of tiles reads, map after map.
+
+    What the row of tiles above has read as well is not computed again.
+    """
+
+    def __init__(self, head: FoldedHead, coarse: Maps, rows: Sequence[Axis]) -> None:
+        self._head = head
+        self._stages = list(zip(coarse, head.matrices[1:], rows, strict=True))
+        self._known = [coarse[0].new_empty(0)] * len(coarse)
+
+    def __call__(self, y: int) -> Float[Tensor, "N inputs E"]:
+        for place, (stage, matrix, axis) in enumerate(self._stages):
+            index = axis.index[y]
+            again = SHARED if y and torch.equal(index[:SHARED], axis.index[y - 1][-SHARED:]) else 0
+            fresh = stage[:, index[again:]].flatten(1, 2) @ matrix
+            if place == len(self._stages) - 1:
+                fresh += self._head.bias  # upsampling keeps constants
+            kept = self._known[place][:, -again * stage.shape[2] :] if again else fresh[:, :0]
+            self._known[place] = torch.cat([kept, fresh], dim=1)
+        return torch.cat(self._known, dim=1)

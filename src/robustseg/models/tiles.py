@@ -44,7 +44,7 @@ def axis(outputs: int, inputs: int) -> Axis:
         >>> axis(2, 1).matrix.sum(dim=2).tolist()
         [[1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]]
     """
-    with torch.inference_mode(mode=False):  # what is kept must serve every mode
+    with torch.inference_mode(mode=False), torch.device("cpu"):  # what is kept must serve every mode
         output = torch.arange(-(-outputs // TILE) * TILE).clamp(max=outputs - 1).double()
         position = (output + 0.5) * (inputs / outputs) - 0.5
         low = position.floor().long().view(-1, TILE)
@@ -87,7 +87,7 @@ def grid(target: tuple[int, int], sizes: tuple[tuple[int, int], ...]) -> Grid:
     rows = tuple(axis(target[0], height) for height, _ in sizes)
     columns = tuple(axis(target[1], width) for _, width in sizes)
     parts, start = [], 0
-    with torch.inference_mode(mode=False):
+    with torch.inference_mode(mode=False), torch.device("cpu"):
         for vertical, horizontal, (_, width) in zip(rows, columns, sizes, strict=True):
             taps = vertical.index.shape[1]
             line = start + width * torch.arange(taps)

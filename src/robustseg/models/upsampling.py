@@ -25,7 +25,7 @@ def upsampled(logits: Float[Tensor, "B K h w"], size: tuple[int, int]) -> Float[
 
 @torch.no_grad()
 def labels_at(logits: Float[Tensor, "B K h w"], size: tuple[int, int]) -> Int64[Tensor, "B H W"]:
-    """The most likely class of each pixel of the upsampled logits, which never exist as a whole."""
+    """The most likely class of each pixel of the upsampled logits; on CPUs these never exist as a whole."""
     labels = torch.empty(len(logits), *size, dtype=torch.int64, device=logits.device)
     for samples, rows, strip in upsampled_strips(logits, size):
         labels[samples, rows] = first_largest(strip, strip.amax(dim=1))
@@ -33,10 +33,13 @@ def labels_at(logits: Float[Tensor, "B K h w"], size: tuple[int, int]) -> Int64[
 
 
 def first_largest(logits: Float[Tensor, "B K H W"], largest: Float[Tensor, "B H W"]) -> UInt8[Tensor, "B H W"]:
-    """The first of at most 255 classes that reaches the largest logit; on CPUs twice as fast as `max` with indices."""
+    """The first of at most 255 classes that reaches the largest logit; on CPUs twice as fast as `max` with indices.
+
+    Where that is NaN, nothing reaches it, and the last class is given.
+    """
     K = logits.shape[1]
     falling = torch.arange(K, 0, -1, dtype=torch.uint8, device=logits.device)[:, None, None]
-    return K - (logits == largest[:, None]).view(torch.uint8).mul_(falling).amax(dim=1)
+    return K - (logits == largest[:, None]).view(torch.uint8).mul_(falling).amax(dim=1).clamp_(min=1)
 
 
 def upsampled_strips(

@@ -118,6 +118,7 @@ class Encodings:
                     logits, scored = self.logits(number, size)
                     if scored:
                         yield Seen(logits, [number] * len(scored), scored)
+                    self._forget([number])
             self._forget(group)
 
     def logits(self, number: int, size: tuple[int, int]) -> tuple[Float[Tensor, "B K _h _w"], list[int]]:
@@ -135,10 +136,10 @@ class Encodings:
         """Whether the cases of a group are decoded together: more cases than encodings, each shown once, whole."""
         slots = self._slots(group)
         encodings = len(slots) + (self.images.clean.shape[1] if self.model.absence == "zero" else 0)
-        shown_now = [(place, variant) for place, variant in slots if len(self.images.samples(place, variant))]
-        if encodings >= len(group) or not shown_now or not _plain(self.views):
+        if encodings >= len(group) or not _plain(self.views):
             return False
-        return self.model.shares_decoding(self._rows(self.views[0], *shown_now[0]).maps)
+        some = next((slot for slot in slots if len(self.images.samples(*slot))), None)
+        return some is not None and self.model.shares_decoding(self._rows(self.views[0], *some).maps)
 
     def _together(self, group: Sequence[int]) -> Iterator[Seen]:
         """The predictions of one sample after the other, all its cases of the group at once."""
@@ -155,6 +156,9 @@ class Encodings:
 
     def _joined(self, view: View, slots: Sequence[tuple[int, Variant]]) -> tuple[Rows, list[Variant | None]]:
         """The rows of some slots, one slot after the other, and what each row shows; None = the absent, as zeros."""
+        if self.model.absence == "remove" and all(variant == CLEAN for _, variant in slots):
+            clean = self._all_clean(view)
+            return clean, [CLEAN] * len(clean.sample)
         parts = [(self._rows(view, *slot), slot[1]) for slot in slots]
         if self.model.absence == "zero":
             places = range(len(self.images.modalities))

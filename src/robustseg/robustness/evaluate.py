@@ -176,7 +176,7 @@ def _count_seen(seen: Seen, rows: Sequence[int], labels: Int64[Tensor, "B H W"],
     truth = labels[seen.sample]  # R H W
     size = (truth.shape[1], truth.shape[2])
     frame = batch.index[seen.sample].numpy()
-    if bool(seen.logits.isnan().any()):
+    if not bool(seen.logits.isfinite().all()):
         raise ValueError(f"the model's output for {', '.join(batch.names)} is not a number")
     if part.confidence is None:
         predictions = labels_at(seen.logits, size)

@@ -14,6 +14,9 @@ from robustseg.models.segmenter import Segmenter
 from robustseg.models.upsampling import labels_at
 from robustseg.recipe import Absence
 
+TOGETHER = 16
+"""Subsets that are decoded together at most: their logits are in memory at once."""
+
 
 @torch.inference_mode()
 def subset_labels(
@@ -23,19 +26,21 @@ def subset_labels(
 
     Args:
         model: In evaluation mode.
-        images: Normalised.
-        subsets: None of them empty.
+        images: Normalised, at least 32 pixels high and wide.
+        subsets: None of them empty; on the images' device.
     """
     B, H, W = images.shape[0], images.shape[-2], images.shape[-1]
     encoded = model.encode_batch(images, subsets.any(dim=0).expand(B, -1))
-    if not model.shares_decoding(encoded.maps):
+    if len(subsets) <= len(encoded.sample) // B or not model.shares_decoding(encoded.maps):
         fused = (model.fuse(encoded.maps, encoded.sample, encoded.modality, subset.expand(B, -1)) for subset in subsets)
         return torch.stack([labels_at(model.decode(maps), (H, W)) for maps in fused])
     labels = torch.empty(len(subsets), B, H, W, dtype=torch.int64, device=images.device)
     for b in range(B):
         own = ((encoded.sample == b) | (encoded.sample == ANY_SAMPLE)).nonzero().squeeze(1)
         weights = mixing_weights(encoded.sample[own], encoded.modality[own], subsets, model.absence)
-        labels[:, b] = labels_at(model.decode_mixtures([pick(rows, own) for rows in encoded.maps], weights), (H, W))
+        maps = [pick(rows, own) for rows in encoded.maps]
+        for some, out in zip(weights.split(TOGETHER), labels[:, b].split(TOGETHER), strict=True):
+            out.copy_(labels_at(model.decode_mixtures(maps, some), (H, W)))
     return labels
 
 

@@ -116,7 +116,10 @@ class Running:
         self.seconds = state["seconds"]
         self.scores = [tuple(entry) for entry in state["scores"]]
         self.model.load_state_dict(state["model"])
+        ways = [group.get("fused") for group in self.optimizer.param_groups]
         self.optimizer.load_state_dict(state["optimizer"])
+        for group, way in zip(self.optimizer.param_groups, ways, strict=True):
+            group["fused"] = way  # how this machine computes, whatever machine wrote the checkpoint
         self.precision.load_state_dict(state["precision"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])

@@ -1,23 +1,12 @@
 """The scripts that measure precisions: int8 layers by hand, tables, and no GPU."""
 
-import importlib
 import sys
-from pathlib import Path
 
-import pytest
 import torch
 from torch import nn
 
 from robustseg.build import build_model
 from robustseg.recipe import Model
-
-BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
-
-
-@pytest.fixture
-def script(monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    return importlib.import_module
 
 
 def test_int8_layers_are_those_of_rounded_numbers(script) -> None:

@@ -1,8 +1,5 @@
 """The arithmetic behind benchmarks/loading.py, and that its parts are those of training."""
 
-import importlib
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -10,13 +7,10 @@ from robustseg.data.world import WorldFrames
 from robustseg.recipe import Transforms
 from robustseg.training.batches import TrainingFrames
 
-BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
-
 
 @pytest.fixture
-def loading(monkeypatch):
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    return importlib.import_module("loading")
+def loading(script):
+    return script("loading")
 
 
 def test_shares_by_hand(loading):
