@@ -1,5 +1,7 @@
 """The tables in README and docs are those that the benchmarks wrote."""
 
+import json
+import statistics
 from pathlib import Path
 
 import pytest
@@ -18,3 +20,20 @@ def first_table(text: str) -> str:
 def test_tables_are_the_measured_ones(name, page):
     measured = (ROOT / "benchmarks" / "results" / f"{name}.md").read_text(encoding="utf-8")
     assert first_table(measured) in (ROOT / f"{page}.md").read_text(encoding="utf-8")
+
+
+def test_speed_is_the_measured_one():
+    rows = json.loads((ROOT / "benchmarks" / "results" / "as_released.json").read_text(encoding="utf-8"))
+    told = (ROOT / "README.md").read_text(encoding="utf-8")
+    pairs = {
+        "inference 1024x1024": [("opponent, 4", "ours, 4"), ("opponent, 1", "ours, 1")],
+        "all 15 subsets 512x512": [("opponent", "ours")],
+        "all 15 subsets 1024x1024": [("opponent", "ours")],
+        "student step 512x512, batch 2": [("opponent", "ours")],
+    }
+    for work, sides in pairs.items():
+        values = rows[f"{work} | 2 threads"]["values"]
+        for theirs, mine in sides:
+            ratio = statistics.median(a / b for a, b in zip(values[theirs], values[mine], strict=True))
+            seconds = f"{statistics.median(values[theirs]):.1f} s | {statistics.median(values[mine]):.2f} s"
+            assert f"| {seconds} | {ratio:.1f}x |" in told, work
