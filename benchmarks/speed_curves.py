@@ -119,7 +119,7 @@ def page_lines(rows: Mapping[str, Mapping[str, Any]], threads: int) -> list[str]
     last = max(rows.values(), key=lambda row: row["date"])
     return [
         *lines,
-        "Above 1024x1024 the opponent's attention matrices do not fit into this machine's memory. "
+        "The opponent was not run above 1024x1024, where its attention matrices would fill this machine's memory. "
         f"`python benchmarks/speed_curves.py`, {last['date']}, {last['processor']}, torch {last['torch']}, "
         f"{threads_text(threads)}, {last['clock']} time, medians of {ROUNDS} rounds in turns.",
     ]
