@@ -33,6 +33,8 @@ def build_model(model: recipe.Model, num_classes: int, num_modalities: int, *, s
         num_classes=num_classes,
         num_modalities=num_modalities,
         absence=model.absence,
+        fusion=model.fusion,
+        private=model.private,
         dropout=model.dropout,
         drop_path=model.drop_path,
         gradient_checkpointing=model.gradient_checkpointing,

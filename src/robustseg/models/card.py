@@ -11,7 +11,7 @@ from robustseg.files import write_text
 from robustseg.labels import IGNORE, MAX_CLASSES, LabelClass, label_table
 from robustseg.modalities import Modality, check_modalities
 from robustseg.models.mit import SHAPES
-from robustseg.recipe import LARGEST, SMALLEST, Absence
+from robustseg.recipe import LARGEST, SMALLEST, Absence, Fusion, Private
 from robustseg.strict import read_json, to_json
 
 LARGEST_WIDTH = 4096
@@ -43,6 +43,8 @@ class ModelCard:
             present; empty = not calibrated.
         calibrated_on: The frames that the temperatures were fitted on; empty = none.
         frequency: Each class's share of the labelled pixels it was trained on; empty = unknown.
+        fusion: How modalities become one.
+        private: What each modality has of its own in the encoder.
     """
 
     backbone: str
@@ -61,6 +63,8 @@ class ModelCard:
     temperatures: tuple[float, ...] = ()
     calibrated_on: str = ""
     frequency: tuple[float, ...] = ()
+    fusion: Fusion = "mean"
+    private: tuple[Private, ...] = ()
 
     def __post_init__(self) -> None:
         if self.backbone not in SHAPES:

@@ -11,7 +11,7 @@ from torch import Generator, nn
 from robustseg.models.decoder import Decoder
 from robustseg.models.mit import SHAPES, MiT, Stage
 from robustseg.models.segmenter import Segmenter
-from robustseg.recipe import Absence
+from robustseg.recipe import Absence, Fusion, Private
 
 
 def segmenter_on_meta(
@@ -21,6 +21,8 @@ def segmenter_on_meta(
     num_classes: int,
     num_modalities: int,
     absence: Absence = "remove",
+    fusion: Fusion = "mean",
+    private: tuple[Private, ...] = (),
     dropout: float = 0.1,
     drop_path: float = 0.1,
     gradient_checkpointing: bool = False,
@@ -37,7 +39,9 @@ def segmenter_on_meta(
     with torch.device("meta"):
         encoder = MiT(SHAPES[backbone], drop_path=drop_path, recompute=gradient_checkpointing)
         decoder = Decoder(encoder.widths, num_classes, width=width, dropout=dropout)
-    return Segmenter(encoder, decoder, absence=absence, num_modalities=num_modalities)
+        match fusion:
+            case "mean":
+                return Segmenter(encoder, decoder, absence=absence, num_modalities=num_modalities)
 
 
 def random_segmenter(empty: Segmenter, *, seed: int) -> Segmenter:

@@ -30,6 +30,8 @@ def structure(card: ModelCard) -> Segmenter:
         num_classes=len(card.classes),
         num_modalities=len(card.modalities),
         absence=card.absence,
+        fusion=card.fusion,
+        private=card.private,
     )
 
 

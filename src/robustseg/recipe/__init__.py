@@ -11,7 +11,17 @@ from typing import Literal
 
 from robustseg.recipe.data import BENCHMARKS, Data, Habit, Kind, Muses, Transforms, World
 from robustseg.recipe.rules import LARGEST, SMALLEST, require
-from robustseg.recipe.training import Absence, Backbone, Distill, Machine, Model, Schedule
+from robustseg.recipe.training import (
+    Absence,
+    Backbone,
+    Distill,
+    Fusion,
+    Machine,
+    Model,
+    Private,
+    Schedule,
+    Sight,
+)
 
 __all__ = [
     "BENCHMARKS",
@@ -21,14 +31,17 @@ __all__ = [
     "Backbone",
     "Data",
     "Distill",
+    "Fusion",
     "Habit",
     "Kind",
     "Machine",
     "Model",
     "Muses",
+    "Private",
     "Recipe",
     "Schedule",
     "Scoring",
+    "Sight",
     "Transforms",
     "World",
     "require",
@@ -69,9 +82,11 @@ class Recipe:
         teacher: The first stage.
         student: The second stage.
         distill: What the student learns from.
+        sight: Which subsets of a frame's modalities it answers for.
         select: Which split chooses the best checkpoint: "holdout" = a fixed part of train; "published" = the reported
             split itself, the field's habit, marked in every table; "last" = no choice, the last epoch.
         holdout: The part of train that "holdout" sets aside.
+        holdout_seed: Which part that is; apart from `seed`, so that runs of several seeds train on the same frames.
         scoring: How a frame becomes a prediction when a model is scored.
         machine: Where and how training runs.
         out: Runs are written to `out`/`name`.
@@ -84,8 +99,10 @@ class Recipe:
     teacher: Schedule = field(default_factory=Schedule)
     student: Schedule = field(default_factory=Schedule)
     distill: Distill = field(default_factory=Distill)
+    sight: Sight = field(default_factory=Sight)
     select: Literal["holdout", "published", "last"] = "holdout"
     holdout: float = 0.1
+    holdout_seed: int = 3407
     scoring: Scoring = field(default_factory=Scoring)
     machine: Machine = field(default_factory=Machine)
     out: str = "runs"
@@ -93,4 +110,5 @@ class Recipe:
     def __post_init__(self) -> None:
         require(bool(re.fullmatch(r"[\w][\w.-]*", self.name)), "name must be one folder's name", self.name)
         require(0 < self.holdout < 1, "holdout is a fraction between 0 and 1", self.holdout)
-        require(0 <= self.seed < 2**63, "seed must be 0 or more", self.seed)
+        for name in ("seed", "holdout_seed"):
+            require(0 <= getattr(self, name) < 2**63, f"{name} must be 0 or more", getattr(self, name))

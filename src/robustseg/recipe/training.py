@@ -10,6 +10,8 @@ from robustseg.recipe.rules import require
 
 Backbone = Literal["mit_nano", "mit_b0", "mit_b1", "mit_b2", "mit_b3", "mit_b4", "mit_b5"]
 Absence = Literal["remove", "zero"]
+Fusion = Literal["mean"]
+Private = Literal["patch", "norm"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,9 @@ class Model:
             trained on the built-in world: 256 and 128 scored no less than 768, 64 and 32 several points of mIoU less;
             what each saves is in benchmarks/results/decoder_width.md.
         absence: "remove" = absent modalities leave the mean; "zero" = they stay as zero images, the mean divides by M.
+        fusion: How modalities become one: "mean" = the mean of the present ones' maps, stage by stage.
+        private: What each modality has of its own in the encoder, all else being shared: "patch" = the first patch
+            embedding, "norm" = gains and biases of every LayerNorm. A student may start from a teacher that shares them.
         dropout: Of the decoder's channels, in training.
         drop_path: Largest stochastic depth rate, growing linearly over the blocks, in training.
         gradient_checkpointing: Compute the encoder's blocks again in the backward pass: less memory, more time.
@@ -31,6 +36,8 @@ class Model:
     backbone: Backbone = "mit_nano"
     width: int = 96
     absence: Absence = "remove"
+    fusion: Fusion = "mean"
+    private: tuple[Private, ...] = ()
     dropout: float = 0.1
     drop_path: float = 0.1
     gradient_checkpointing: bool = False
@@ -40,6 +47,38 @@ class Model:
         require(1 <= self.width <= 4096, "width must lie in 1..4096", self.width)
         for name in ("dropout", "drop_path"):
             require(0 <= getattr(self, name) < 1, f"{name} is a rate below 1", self)
+        require(len(set(self.private)) == len(self.private), "private names a part twice", self.private)
+
+
+@dataclass(frozen=True)
+class Sight:
+    """For which subsets of a frame's modalities the student answers in every step.
+
+    All that any of them holds is encoded once; each is fused and decoded on its own, and losses of predictions are
+    means over them.
+
+    Attributes:
+        drawn: So many random subsets.
+        draw: "size" = first a uniform size, then a uniform subset of that size, the method's modality dropout; "subset"
+            = all subsets are equally likely.
+        singles: So many different modalities, each alone.
+        everything: All that the frame has, as well.
+    """
+
+    drawn: int = 1
+    draw: Literal["size", "subset"] = "size"
+    singles: int = 0
+    everything: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("drawn", "singles"):
+            require(0 <= getattr(self, name) <= 64, f"{name} must lie in 0..64", getattr(self, name))
+        require(self.count >= 1, "a student must see something: give drawn, singles or everything", self)
+
+    @property
+    def count(self) -> int:
+        """How many subsets that is."""
+        return self.drawn + self.singles + self.everything
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def stage_identity(recipe: Recipe, stage: str) -> dict[str, Any]:
             "precision": machine.precision,
             "sync_batchnorm": machine.sync_batchnorm and processes > 1,
         },
-        "select": [recipe.select, recipe.holdout],
+        "select": [recipe.select, recipe.holdout, recipe.holdout_seed],
     }
     if stage == "teacher":
         supervised = ("ohem_threshold", "ohem_min_kept", "class_weights")
@@ -51,7 +51,7 @@ def stage_identity(recipe: Recipe, stage: str) -> dict[str, Any]:
     del distill["teacher"]  # its weights count, wherever they lie
     if distill["student_init"] not in ("scratch", "teacher"):
         distill["student_init"] = read_card(Path(distill["student_init"])).sha256
-    return identity | {"distill": distill}
+    return identity | {"distill": distill, "sight": plain(recipe.sight)}
 
 
 def check_made_from(folder: Path, identity: dict[str, Any]) -> None:

@@ -203,6 +203,8 @@ def model_card(recipe: Recipe, frames: Frames, stage: str) -> ModelCard:
         classes=frames.classes,
         modalities=frames.modalities,
         absence=recipe.model.absence,
+        fusion=recipe.model.fusion,
+        private=recipe.model.private,
         input_size=data.size,
         origin=origin(recipe, stage),
         labels=data.labels if data.kind == "folders" else "",

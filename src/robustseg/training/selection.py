@@ -89,7 +89,7 @@ def select_frames(recipe: Recipe, frames: Frames) -> tuple[Frames, Frames | None
     """What is trained on, and what selects; `frames` are the recipe's training split."""
     match recipe.select:
         case "holdout":
-            return hold_out(frames, recipe.holdout, recipe.seed)
+            return hold_out(frames, recipe.holdout, recipe.holdout_seed)
         case "published":
             return frames, open_frames(recipe.data, recipe.data.val)
         case "last":
