@@ -26,7 +26,8 @@ class Model:
         absence: "remove" = absent modalities leave the mean; "zero" = they stay as zero images, the mean divides by M.
         fusion: How modalities become one: "mean" = the mean of the present ones' maps, stage by stage.
         private: What each modality has of its own in the encoder, all else being shared: "patch" = the first patch
-            embedding, "norm" = gains and biases of every LayerNorm. A student may start from a teacher that shares them.
+            embedding, "norm" = gains and biases of every LayerNorm. A student may start from a teacher that shares
+            them.
         dropout: Of the decoder's channels, in training.
         drop_path: Largest stochastic depth rate, growing linearly over the blocks, in training.
         gradient_checkpointing: Compute the encoder's blocks again in the backward pass: less memory, more time.
