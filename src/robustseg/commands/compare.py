@@ -59,6 +59,7 @@ def compare(
     from robustseg.experiments.compare import Wish, run_comparison, write_tables
     from robustseg.experiments.grid import read_grid
     from robustseg.experiments.job import Places
+    from robustseg.report.tables import terminal
 
     comparison = read_grid(grid)
     runs = out or Path("runs") / comparison.name
@@ -68,7 +69,8 @@ def compare(
         for folder in (places.out, places.results):
             make_writable(folder)
         run_comparison(comparison, wish, places, processes=processes, say=console.print)
-    write_tables(comparison, places, say=console.print)
+    console.print(terminal(write_tables(comparison, places)))
+    console.print(f"{places.results}: table.md, differences.md, subsets.md, .json, .png, report.html")
 
 
 def _numbers(text: str) -> tuple[int, ...]:

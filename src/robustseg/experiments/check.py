@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from robustseg.experiments.grid import Comparison, Method
 from robustseg.experiments.job import cost, located, planned_card
 from robustseg.models.card import ModelCard
-from robustseg.training.run import check_recipe, measured_recipe
+from robustseg.training.run import check_recipe
 
 
 def check_methods(comparison: Comparison, chosen: Sequence[str], root: str = "") -> None:
@@ -28,7 +28,7 @@ def check_methods(comparison: Comparison, chosen: Sequence[str], root: str = "")
         recipe = located(method.recipe, root)
         try:
             check_recipe(recipe)
-            cards[name] = planned_card(measured_recipe(recipe))
+            cards[name] = planned_card(recipe)
             cost(cards[name])
         except ValueError as error:
             raise ValueError(f"method {name!r}: {error}") from error

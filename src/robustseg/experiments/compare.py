@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from robustseg.experiments.check import check_methods
 from robustseg.experiments.grid import Comparison
 from robustseg.experiments.job import Job, Key, Places
+from robustseg.experiments.outputs import find, write_all
 from robustseg.experiments.result import Result, read_result
 from robustseg.experiments.running import run_jobs
 from robustseg.experiments.schedule import Wish, make_agenda, stored_results
+from robustseg.report.tables import Grid
 
 __all__ = ["Wish", "run_comparison", "write_tables"]
 
@@ -47,18 +49,18 @@ def run_comparison(comparison: Comparison, wish: Wish, places: Places, *, proces
         raise ValueError(f"{len(failed)} of {len(agenda.todo)} runs failed: {lines}")
 
 
-def write_tables(comparison: Comparison, places: Places, *, say: Say) -> None:
-    """Tables from the results that there are.
+def write_tables(comparison: Comparison, places: Places) -> Grid:
+    """Tables, plots and a page from the results that there are; gives the table of the methods.
 
     Raises:
         ValueError: A result is damaged or was made from something else.
         FileNotFoundError: There is none.
+        OSError: They cannot be written.
     """
-    found = stored_results(comparison, places)
-    if not found:
+    results = stored_results(comparison, places)
+    if not results:
         raise FileNotFoundError(f"{places.results} holds no result of {', '.join(comparison.methods)}")
-    for key, result in found.items():
-        say(f"{key[0]} seed {key[1]}: {_scores(result)}")
+    return write_all(find(comparison, results), places.results)
 
 
 @dataclass

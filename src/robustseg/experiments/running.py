@@ -131,6 +131,7 @@ def _why(job: Job, code: int) -> str:
 def _work(job: Job, threads: int, parent: int) -> None:
     """What a process does; ends with one of the exit codes above, 1 for an error that its log tells."""
     _speak_into(job.places.log(job.key))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells let background processes ignore it
     threading.Thread(target=_stop_with, args=(parent,), daemon=True).start()
     import torch  # here, so that the log is open when it has something to say
 

@@ -24,7 +24,7 @@ from robustseg.report.page.section import Section, empty
 from robustseg.report.page.shown import KEY, TITLE, frame_section, look
 from robustseg.report.page.worth import shapley_values, worth_section
 from robustseg.report.runs import Runs, open_runs
-from robustseg.report.verdict import comparison, tiles, verdict
+from robustseg.report.verdict import Tile, comparison, tiles, verdict
 from robustseg.version import __version__
 
 LARGEST = 10_000_000
@@ -32,6 +32,27 @@ LARGEST = 10_000_000
 
 MARGIN = 200_000
 """Bytes that are kept free for what wraps the frames."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """What stands above the sections.
+
+    Attributes:
+        title: Of the window.
+        place: What the page is about, in the line above the headline.
+        headline: The page in one sentence.
+        sentences: Below it.
+        tiles: Numbers that stand out.
+        facts: Names and values of what the reader must know.
+    """
+
+    title: str
+    place: str
+    headline: str
+    sentences: tuple[str, ...]
+    tiles: tuple[Tile, ...]
+    facts: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -51,6 +72,7 @@ def write_report(
     root: str = "",
     recipe_file: Path | None = None,
     device: str = "auto",
+    extra: Sequence[Section] = (),
 ) -> Page:
     """Writes the report of some runs, and its tables to a folder beside it.
 
@@ -62,6 +84,7 @@ def write_report(
         root: The data folder, if it is not the recipe's.
         recipe_file: Whose data to use; by default the recipe beside the model.
         device: Where to predict those frames.
+        extra: Further sections, see `build_page`.
 
     Raises:
         FileNotFoundError: A folder is no model or was not evaluated.
@@ -70,7 +93,7 @@ def write_report(
     runs = open_runs(folders, split)
     none = "Left out on request."
     seen = look(runs, frames, root=root, recipe_file=recipe_file, device=device) if frames > 0 else none
-    page = build_page(runs, seen)
+    page = build_page(runs, seen, extra)
     write_text(out, page.html)
     export_tables(data_folder(out), page.sections, facts_grid(runs))
     return page
@@ -81,16 +104,18 @@ def data_folder(out: Path) -> Path:
     return out.with_name(f"{out.stem}_data")
 
 
-def build_page(runs: Runs, seen: list[Seen] | str) -> Page:
+def build_page(runs: Runs, seen: list[Seen] | str, extra: Sequence[Section] = ()) -> Page:
     """The page below 10 MB: the frames get what the rest leaves.
 
     Args:
         runs: What it is about.
         seen: The frames, or why there are none.
+        extra: Sections on more than these runs, which stand behind the models' comparison.
     """
     sections = [
         subset_section(runs),
         comparison_section(runs),
+        *extra,
         class_section(runs),
         condition_section(runs),
         worth_section(runs),
@@ -99,28 +124,20 @@ def build_page(runs: Runs, seen: list[Seen] | str) -> Page:
         protocol_section(runs),
         *([published] if (published := published_section(runs)) else []),
     ]
-    rest = len(render(runs, [*sections, empty(KEY, TITLE, "")]).encode())
+    head = _head(runs)
+    rest = len(render(head, [*sections, empty(KEY, TITLE, "")]).encode())
     sections.insert(1, frame_section(runs, seen, LARGEST - MARGIN - rest))
-    return Page(render(runs, sections), tuple(sections))
+    return Page(render(head, sections), tuple(sections))
 
 
-def render(runs: Runs, sections: Sequence[Section]) -> str:
+def render(head: Head, sections: Sequence[Section]) -> str:
     """The template with everything in it; all text that is not markup yet is escaped."""
-    subject, found = runs.subject, runs.subject.subsets
     style, script = _asset("page.css"), _asset("page.js")
     return (
         _environment()
         .get_template("page.html")
         .render(
-            title=f"{subject.name} on {runs.split}",
-            run=subject.folder.resolve().parent.name,
-            runs=runs,
-            verdict=verdict(found, shapley_values(found)),
-            comparisons=[
-                comparison((subject.name, found), (other.name, other.subsets)) for other in reversed(runs.models[:-1])
-            ],
-            tiles=tiles(found),
-            facts=facts(runs),
+            head=head,
             sections=sections,
             style=Markup(style),
             script=Markup(script),
@@ -128,6 +145,20 @@ def render(runs: Runs, sections: Sequence[Section]) -> str:
             script_hash=_digest(script),
             version=__version__,
         )
+    )
+
+
+def _head(runs: Runs) -> Head:
+    subject, found = runs.subject, runs.subject.subsets
+    title = f"{subject.name} on {runs.split}"
+    others = reversed(runs.models[:-1])
+    return Head(
+        title=title,
+        place=f"{subject.folder.resolve().parent.name} / {title}",
+        headline=verdict(found, shapley_values(found)),
+        sentences=tuple(comparison((subject.name, found), (other.name, other.subsets)) for other in others),
+        tiles=tuple(tiles(found)),
+        facts=tuple(facts(runs)),
     )
 
 

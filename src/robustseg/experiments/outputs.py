@@ -1,0 +1,119 @@
+"""What a comparison leaves beside its results: tables, plots and a page, made from the results alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from robustseg.experiments import plots, tables
+from robustseg.experiments.grid import Comparison
+from robustseg.experiments.job import Key
+from robustseg.experiments.measured import Compared, Measured, compared, gather
+from robustseg.experiments.result import Result
+from robustseg.experiments.section import best_tiles, comparison_sections, headline, sentence
+from robustseg.files import write_text
+from robustseg.report.page.section import Section
+from robustseg.report.page.write import Head, render
+from robustseg.report.tables import Grid, markdown
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """A comparison's results, gathered and subtracted.
+
+    Attributes:
+        comparison: What was compared.
+        methods: Those that have results.
+        differences: Those that can be told from them.
+        alone: The methods whose subsets are drawn, with intervals.
+    """
+
+    comparison: Comparison
+    methods: dict[str, Measured]
+    differences: tuple[Compared, ...]
+    alone: tuple[Compared, ...]
+
+    def sections(self) -> list[Section]:
+        """For a page."""
+        return comparison_sections(self.methods, self.differences, self.comparison.floors)
+
+
+def find(comparison: Comparison, results: Mapping[Key, Result]) -> Findings:
+    """Gathers results and draws the intervals.
+
+    Raises:
+        ValueError: The results are not of the same frames and classes.
+    """
+    methods = gather(results)
+    pairs = [(methods[a], methods[b]) for a, b in comparison.differences if a in methods and b in methods]
+    differences = tuple(found for one, other in pairs if (found := compared(one, other)))
+    alone = tuple(found for name in _drawn(comparison, methods) if (found := compared(methods[name])))
+    return Findings(comparison, methods, differences, alone)
+
+
+def write_all(found: Findings, folder: Path) -> Grid:
+    """Writes everything and gives the table of the methods.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    grid = tables.method_table(found.methods)
+    write_text(folder / "table.md", markdown(grid))
+    write_text(folder / "table.json", tables.method_json(found.methods))
+    headroom = tables.headroom_table(found.methods, found.comparison.floors)
+    sets = [tables.subset_table(found.methods), *([headroom] if headroom else [])]
+    write_text(folder / "subsets.md", _sheet(*sets))
+    if found.differences:
+        shown = tables.difference_table(found.differences), tables.difference_subset_table(found.differences)
+        write_text(folder / "differences.md", _sheet(*shown))
+        write_text(folder / "differences.json", tables.difference_json(found.differences))
+        plots.write_plot(folder / "differences.png", plots.difference_plot(found.differences))
+    plots.write_plot(folder / "subsets.png", plots.subset_plot(found.alone, found.methods))
+    plots.write_plot(folder / "curves.png", plots.curve_plot(found.methods))
+    write_text(folder / "report.html", page(found))
+    return grid
+
+
+def page(found: Findings) -> str:
+    """A page of the results alone, with no weights at hand."""
+    name = found.comparison.name
+    head = Head(
+        title=f"{name}, methods compared",
+        place=f"{name} / methods compared",
+        headline=headline(found.methods),
+        sentences=tuple(map(sentence, found.differences)),
+        tiles=best_tiles(found.methods),
+        facts=_facts(found),
+    )
+    return render(head, found.sections())
+
+
+def _facts(found: Findings) -> tuple[tuple[str, str], ...]:
+    first = next(iter(found.methods.values())).results[0]
+    made = [result.made for entry in found.methods.values() for result in entry.results]
+    dates = sorted({entry.date for entry in made})
+    seeds = sorted({len(entry.results) for entry in found.methods.values()})
+    return (
+        ("Methods", ", ".join(found.methods)),
+        ("Runs", f"{len(made)}, of {' or '.join(map(str, seeds))} seeds each"),
+        ("Data", f"{first.recipe.data.kind}, {len(first.frames)} frames of {first.recipe.data.val}"),
+        ("Classes", str(len(first.classes))),
+        ("Sensors", ", ".join(max((entry.modalities for entry in found.methods.values()), key=len))),
+        ("Trained", dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"),
+        ("With", f"RobustSeg {made[-1].version}, torch {made[-1].torch}"),
+    )
+
+
+def _drawn(comparison: Comparison, methods: Mapping[str, Measured]) -> list[str]:
+    """The methods whose subsets stand beside each other: those of the differences first, in the file's order."""
+    named = [name for pair in comparison.differences for name in pair]
+    floors = set(comparison.floors.values())
+    chosen = [name for name in dict.fromkeys([*named, *methods]) if name in methods and name not in floors]
+    chosen = (chosen or list(methods))[: plots.MOST_BARS]
+    return [name for name in methods if name in chosen]
+
+
+def _sheet(*grids: Grid) -> str:
+    """Tables below each other, each with its title."""
+    return "\n".join(f"# {grid.title}\n\n{markdown(grid)}" for grid in grids)
