@@ -17,6 +17,9 @@ from robustseg.report.page.section import Section
 from robustseg.report.page.write import Head, render
 from robustseg.report.tables import Grid, markdown
 
+MOST_SENTENCES = 3
+"""Differences that are told above all tables and charts: the file's first ones."""
+
 
 @dataclass(frozen=True, eq=False)
 class Findings:
@@ -82,7 +85,7 @@ def page(found: Findings) -> str:
         title=f"{name}, methods compared",
         place=f"{name} / methods compared",
         headline=headline(found.methods),
-        sentences=tuple(map(sentence, found.differences)),
+        sentences=tuple(map(sentence, found.differences[:MOST_SENTENCES])),
         tiles=best_tiles(found.methods),
         facts=_facts(found),
     )

@@ -43,13 +43,14 @@ def comparison_sections(
 
 def sentence(entry: Compared) -> str:
     """A difference of the mean over subsets as a sentence."""
-    value = entry.statistics["mean"]
+    value, sets = entry.statistics["mean"], list(entry.subsets)
+    where = f"with {sets[0]}" if len(sets) == 1 else f"on the mean over {len(sets)} sets of sensors"
     ends = f"95 % of resamples: {number(value.low, signed=True)} to {number(value.high, signed=True)}"
     about = f"{ends}, {'of frames alone, for there is one seed' if entry.seeds == 1 else f'{entry.seeds} seeds'}"
     if not value.sure:
-        return f"{entry.one} and {entry.other} are not told apart on the mean over sets of sensors ({about})."
+        return f"{entry.one} and {entry.other} are not told apart {where} ({about})."
     word = "above" if value.value > 0 else "below"
-    return f"{entry.one} is {number(abs(value.value))} points {word} {entry.other} on the mean over sets ({about})."
+    return f"{entry.one} is {number(abs(value.value))} points {word} {entry.other} {where} ({about})."
 
 
 def headline(methods: Mapping[str, Measured]) -> str:
@@ -82,7 +83,7 @@ def _ranked(methods: Mapping[str, Measured], statistic: str) -> list[tuple[str, 
 def _method_section(methods: Mapping[str, Measured], found: Sequence[Compared]) -> Section:
     grids = {"methods": method_table(methods)}
     best = [place for place, name in enumerate(methods) if name == _ranked(methods, "mean")[0][0]]
-    body = grid_html(grids["methods"], bold=best)
+    body = grid_html(grids["methods"], decimals=2, bold=best)
     if found:
         grids |= {"differences": difference_table(found), "difference_subsets": difference_subset_table(found)}
         rows = {entry.name: [_estimate(entry.statistics[name], entry.seeds) for name in STATISTICS] for entry in found}
