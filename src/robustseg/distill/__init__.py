@@ -1,12 +1,16 @@
-"""The losses, each alone in its file: cross-entropy, logit KL, HPDM, RRM, and the objective that weighs them.
+"""The losses, each alone in its file, and the objective that weighs them.
+
+Cross-entropy, logit KL, HPDM and RRM are the method's; AnySeg's UMD and CMD and IFV are its rivals' and successors'.
 
 All are pure functions of tensors and usable without the rest of the package. They return an unweighted scalar, a
 differentiable 0 where there is nothing to compare, compute in float32 under autocast (double stays double), and no
 gradient ever reaches the teacher.
 """
 
+from robustseg.distill.anyseg import crossmodal, unimodal
 from robustseg.distill.class_weights import class_weights
 from robustseg.distill.cross_entropy import ohem_cross_entropy
+from robustseg.distill.ifv import ifv
 from robustseg.distill.logits import logit_kl
 from robustseg.distill.objective import Objective, gradient_shares
 from robustseg.distill.prototypes import Matching, draw_permutation, hpdm
@@ -16,10 +20,13 @@ __all__ = [
     "Matching",
     "Objective",
     "class_weights",
+    "crossmodal",
     "draw_permutation",
     "gradient_shares",
     "hpdm",
+    "ifv",
     "logit_kl",
     "ohem_cross_entropy",
     "rrm",
+    "unimodal",
 ]
