@@ -10,6 +10,7 @@ gradient ever reaches the teacher.
 from robustseg.distill.anyseg import crossmodal, unimodal
 from robustseg.distill.class_weights import class_weights
 from robustseg.distill.cross_entropy import ohem_cross_entropy
+from robustseg.distill.entropy import feature_entropy, input_entropy
 from robustseg.distill.ifv import ifv
 from robustseg.distill.logits import logit_kl
 from robustseg.distill.objective import Objective, gradient_shares
@@ -22,9 +23,11 @@ __all__ = [
     "class_weights",
     "crossmodal",
     "draw_permutation",
+    "feature_entropy",
     "gradient_shares",
     "hpdm",
     "ifv",
+    "input_entropy",
     "logit_kl",
     "ohem_cross_entropy",
     "rrm",

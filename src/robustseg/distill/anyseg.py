@@ -88,7 +88,8 @@ def crossmodal(
 
 def _two_of_a_sample(pairs: Pairs) -> tuple[Tensor, Tensor]:
     """Every two different rows of one sample, once each."""
-    return (pairs.sample[:, None] == pairs.sample).triu(diagonal=1).nonzero(as_tuple=True)
+    first, second = (pairs.sample[:, None] == pairs.sample).triu(diagonal=1).nonzero().unbind(1)
+    return first, second
 
 
 def _cosines(rows: Float[Tensor, "N h w C"]) -> Float[Tensor, "N N"]:
