@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from robustseg.distill.similarity import dominant, selected, similarity
+from robustseg.distill.similarity import dominant, similarity
 
 SAMPLE = torch.tensor([0, 0, 0, 2, 2, 3])
 
@@ -40,14 +40,3 @@ def test_dominant_equals_sorting(seed):
         for _, i in places[: math.ceil(len(places) / 2)]:
             expected[i] = True
     assert dominant(scores, SAMPLE).tolist() == expected
-
-
-def test_selected_goes_by_the_mean_over_stages():
-    stages, modality = [rows(1), 3 * rows(2)], torch.tensor([0, 1, 2, 0, 2, 1])
-    present = torch.zeros(4, 3, dtype=torch.bool)
-    present[SAMPLE, modality] = True
-    chosen = selected(stages, SAMPLE, modality, present)
-    scores = torch.tensor([naive_similarity(stage, SAMPLE) for stage in stages]).mean(0)
-    assert chosen[SAMPLE, modality].tolist() == dominant(scores, SAMPLE).tolist()
-    assert chosen.sum(1).tolist() == [2, 0, 1, 1]
-    assert not (chosen & ~present).any()

@@ -9,18 +9,23 @@ gradient ever reaches the teacher.
 
 from robustseg.distill.anyseg import crossmodal, unimodal
 from robustseg.distill.class_weights import class_weights
+from robustseg.distill.consistency import better_half, consistency
 from robustseg.distill.cross_entropy import ohem_cross_entropy
 from robustseg.distill.entropy import feature_entropy, input_entropy
 from robustseg.distill.ifv import ifv
 from robustseg.distill.logits import logit_kl
 from robustseg.distill.objective import Objective, gradient_shares
+from robustseg.distill.prediction import Predictors, prediction
 from robustseg.distill.prototypes import Matching, draw_permutation, hpdm
 from robustseg.distill.representation import rrm
 
 __all__ = [
     "Matching",
     "Objective",
+    "Predictors",
+    "better_half",
     "class_weights",
+    "consistency",
     "crossmodal",
     "draw_permutation",
     "feature_entropy",
@@ -30,6 +35,7 @@ __all__ = [
     "input_entropy",
     "logit_kl",
     "ohem_cross_entropy",
+    "prediction",
     "rrm",
     "unimodal",
 ]

@@ -1,11 +1,9 @@
 """Which modalities say most, by MAGIC's measure: how like their features are to the fused feature, the mean.
 
-Shapes: B batch, M modalities, N live slots, C channels of a stage, h w its size.
+Shapes: N live slots, C channels of a stage, h w its size.
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -43,16 +41,3 @@ def dominant(scores: Float[Tensor, " N"], sample: Int64[Tensor, " N"]) -> Bool[T
     place = torch.arange(len(scores), device=scores.device)
     ahead = (scores > scores[:, None]) | ((scores == scores[:, None]) & (place < place[:, None]))
     return 2 * (same & ahead).sum(1) < same.sum(1)
-
-
-def selected(
-    maps: Sequence[Float[Tensor, "N _h _w _C"]],
-    sample: Int64[Tensor, " N"],
-    modality: Int64[Tensor, " N"],
-    present: Bool[Tensor, "B M"],
-) -> Bool[Tensor, "B M"]:
-    """The dominant modalities of every sample, by their similarity averaged over the stages."""
-    scores = torch.stack([similarity(rows, sample) for rows in maps]).mean(0)
-    chosen = torch.zeros_like(present)
-    chosen[sample, modality] = dominant(scores, sample)
-    return chosen
