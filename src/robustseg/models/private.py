@@ -49,7 +49,7 @@ class PrivateNorm(nn.Module):
     def forward(self, x: Float[Tensor, "N h w C"], modality: Int64[Tensor, " N"]) -> Float[Tensor, "N h w C"]:
         """The normalised rows."""
         normal = F.layer_norm(x, x.shape[-1:], eps=self.eps)
-        gain, bias = (own[modality][:, None, None] for own in (self.weight, self.bias))  # N 1 1 C
+        gain, bias = (F.embedding(modality, own)[:, None, None] for own in (self.weight, self.bias))  # N 1 1 C
         return normal.mul_(gain).add_(bias) if in_pieces([x]) else torch.addcmul(bias, normal, gain)
 
 

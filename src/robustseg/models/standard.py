@@ -13,6 +13,7 @@ from robustseg.models.decoder import Decoder
 from robustseg.models.mit import SHAPES, MiT, Stage
 from robustseg.models.private import PrivateNorm, PrivatePatch, SharedNorm, SharedPatch
 from robustseg.models.segmenter import Segmenter
+from robustseg.models.weighted import Reliability, WeightedSegmenter
 from robustseg.recipe import Absence, Fusion, Private
 
 
@@ -50,6 +51,9 @@ def segmenter_on_meta(
         match fusion:
             case "mean":
                 return Segmenter(encoder, decoder, absence=absence, num_modalities=num_modalities)
+            case "weighted":
+                reliability = [Reliability(num_modalities, width) for width in encoder.widths]
+                return WeightedSegmenter(encoder, decoder, reliability, absence=absence, num_modalities=num_modalities)
 
 
 def random_segmenter(empty: Segmenter, *, seed: int) -> Segmenter:
@@ -88,7 +92,7 @@ def initialise(model: nn.Module, generator: Generator) -> None:
                 one = torch.empty_like(module.weight[0])
                 fan_out = one[:, 0].numel()
                 module.weight.copy_(one.normal_(0, math.sqrt(2 / fan_out), generator=generator))
-            case nn.LayerNorm() | nn.BatchNorm2d() | PrivateNorm():
+            case nn.LayerNorm() | nn.BatchNorm2d() | PrivateNorm() | Reliability():
                 module.reset_parameters()
             case _:
                 continue
