@@ -12,6 +12,7 @@ from typing import Literal
 from robustseg.recipe.data import BENCHMARKS, Data, Habit, Kind, Muses, Transforms, World
 from robustseg.recipe.rules import LARGEST, SMALLEST, require
 from robustseg.recipe.training import (
+    LOSSES,
     Absence,
     Backbone,
     Distill,
@@ -21,11 +22,13 @@ from robustseg.recipe.training import (
     Private,
     Schedule,
     Sight,
+    Taught,
 )
 
 __all__ = [
     "BENCHMARKS",
     "LARGEST",
+    "LOSSES",
     "SMALLEST",
     "Absence",
     "Backbone",
@@ -42,6 +45,7 @@ __all__ = [
     "Schedule",
     "Scoring",
     "Sight",
+    "Taught",
     "Transforms",
     "World",
     "require",
