@@ -19,6 +19,7 @@ from robustseg.models.card import RANDOM_ORIGIN, read_card
 from robustseg.models.mit import MiT
 from robustseg.models.released import MIT_ORIGIN
 from robustseg.models.segmenter import Segmenter
+from robustseg.models.weights import expanded
 from robustseg.recipe import Recipe
 from robustseg.robustness.evaluate import check_frames
 from robustseg.training.frozen import FrozenTeacher
@@ -96,8 +97,9 @@ def _class_weights(recipe: Recipe, train_frames: Frames) -> Float[Tensor, " K"] 
 
 
 def _copy_weights(source: Segmenter, target: Segmenter, folder: Path) -> None:
+    """Starts a network from another, which may share what modalities have of their own here, and fuse by the mean."""
     try:
-        target.load_state_dict(source.state_dict())
+        target.load_state_dict(expanded(source.state_dict(), target))
     except RuntimeError as error:
         detail = " ".join(str(error).split())
         raise ValueError(f"the student cannot start from {folder}, it is another network: {detail}") from error
