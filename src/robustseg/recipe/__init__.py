@@ -12,6 +12,7 @@ from typing import Literal
 from robustseg.recipe.data import BENCHMARKS, Data, Habit, Kind, Muses, Transforms, World
 from robustseg.recipe.rules import LARGEST, SMALLEST, require
 from robustseg.recipe.training import (
+    LOSSES,
     Absence,
     Backbone,
     Distill,
@@ -21,11 +22,14 @@ from robustseg.recipe.training import (
     Private,
     Schedule,
     Sight,
+    Target,
+    Taught,
 )
 
 __all__ = [
     "BENCHMARKS",
     "LARGEST",
+    "LOSSES",
     "SMALLEST",
     "Absence",
     "Backbone",
@@ -42,6 +46,8 @@ __all__ = [
     "Schedule",
     "Scoring",
     "Sight",
+    "Target",
+    "Taught",
     "Transforms",
     "World",
     "require",
@@ -110,5 +116,9 @@ class Recipe:
     def __post_init__(self) -> None:
         require(bool(re.fullmatch(r"[\w][\w.-]*", self.name)), "name must be one folder's name", self.name)
         require(0 < self.holdout < 1, "holdout is a fraction between 0 and 1", self.holdout)
+        apart = self.distill.prediction > 0 and self.model.fusion == "late"
+        require(not apart, "distill.prediction is made from fused features, fusion 'late' has none", apart)
+        once = self.model.gradient_checkpointing and self.distill.entropy_inputs > 0
+        require(not once, "entropy_inputs needs gradients of gradients: no gradient_checkpointing", once)
         for name in ("seed", "holdout_seed"):
             require(0 <= getattr(self, name) < 2**63, f"{name} must be 0 or more", getattr(self, name))

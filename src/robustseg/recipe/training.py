@@ -10,8 +10,25 @@ from robustseg.recipe.rules import require
 
 Backbone = Literal["mit_nano", "mit_b0", "mit_b1", "mit_b2", "mit_b3", "mit_b4", "mit_b5"]
 Absence = Literal["remove", "zero"]
-Fusion = Literal["mean"]
+Fusion = Literal["mean", "weighted"]
 Private = Literal["patch", "norm"]
+Taught = Literal["dominant", "others", "all"]
+Target = Literal["everything", "superset"]
+
+LOSSES = (
+    "cross_entropy",
+    "logit_kl",
+    "hpdm",
+    "rrm",
+    "umd",
+    "cmd",
+    "ifv",
+    "consistency",
+    "entropy_inputs",
+    "entropy_features",
+    "prediction",
+)
+"""The weights in `Distill`."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +41,9 @@ class Model:
             trained on the built-in world: 256 and 128 scored no less than 768, 64 and 32 several points of mIoU less;
             what each saves is in benchmarks/results/decoder_width.md.
         absence: "remove" = absent modalities leave the mean; "zero" = they stay as zero images, the mean divides by M.
-        fusion: How modalities become one: "mean" = the mean of the present ones' maps, stage by stage.
+        fusion: How modalities become one, stage by stage: "mean" = the mean of the present ones' maps; "weighted" = at
+            every pixel the more reliable ones weigh more, as the network tells from their maps. It starts as the plain
+            mean, and a student may start from a teacher with that.
         private: What each modality has of its own in the encoder, all else being shared: "patch" = the first patch
             embedding, "norm" = gains and biases of every LayerNorm. A student may start from a teacher that shares
             them.
@@ -132,6 +151,8 @@ class Distill:
         student_init: "scratch", "teacher", or the path of a model folder.
         cross_entropy: Weight of the supervised OHEM cross-entropy.
         logit_kl: Weight of KL(teacher || student) of the logits, divided by B*K*H*W.
+        target: Which prediction of the teacher that is: "everything" = of all that the frame has; "superset" = of the
+            student's subset and the one modality more with which the teacher is least wrong.
         hpdm: Weight of the hybrid prototype distillation.
         hpdm_form: "paper" or "released".
         hpdm_axis: What the softmax of the paper's form runs over: "class" or "channel".
@@ -140,6 +161,18 @@ class Distill:
         hybrid: Whether a student modality is taught by a randomly permuted teacher modality.
         rrm: Weight of the representation regularisation.
         rrm_form: "ours" or "released".
+        umd: Weight of AnySeg-style distillation of each modality's features.
+        cmd: Weight of AnySeg-style distillation of the likeness between modalities.
+        ifv: Weight of the distillation of intra-class feature variation.
+        ifv_of: Which modalities that teaches: "dominant" = the better half of those that are there, those whose
+            features are most like the mean of all; "others" = the rest; "all".
+        consistency: Weight of MAGIC-style consistency: the better half of the modalities is supervised by itself, and
+            taught by the prediction of all that the student sees.
+        entropy_inputs: Weight of functional entropy by the inputs, a gradient of a gradient: a step takes 3 to 4 times
+            as long. On the built-in world the term lies between 0.1 and 1 and pulls ten times as much as cross-entropy.
+        entropy_features: Weight of functional entropy by the features; on the built-in world it is about 15000.
+        prediction: Weight of predicting, from the student's fused features, the teacher's features of the modalities
+            that the student lacks, by layers that exist in training only.
         class_weights: Of the cross-entropy: "none", or "inverse" = by the inverse of a class's share of the training
             pixels, "log" = 1 / log(1.02 + share). Shares are of at most 200 training frames; one below 0.1 % counts as
             0.1 %. Either is scaled so that a pixel's weight is 1 on average.
@@ -151,6 +184,7 @@ class Distill:
     student_init: str = "teacher"
     cross_entropy: float = 1.0
     logit_kl: float = 10.0
+    target: Target = "everything"
     hpdm: float = 5.0
     hpdm_form: Literal["paper", "released"] = "paper"
     hpdm_axis: Literal["class", "channel"] = "class"
@@ -159,12 +193,20 @@ class Distill:
     hybrid: bool = True
     rrm: float = 1.0
     rrm_form: Literal["ours", "released"] = "ours"
+    umd: float = 0.0
+    cmd: float = 0.0
+    ifv: float = 0.0
+    ifv_of: Taught = "dominant"
+    consistency: float = 0.0
+    entropy_inputs: float = 0.0
+    entropy_features: float = 0.0
+    prediction: float = 0.0
     class_weights: Literal["none", "inverse", "log"] = "none"
     ohem_threshold: float = 0.7
     ohem_min_kept: float = 1 / 16
 
     def __post_init__(self) -> None:
-        for name in ("cross_entropy", "logit_kl", "hpdm", "rrm"):
+        for name in LOSSES:
             require(0 <= getattr(self, name) < math.inf, f"{name} must be a weight of 0 or more", getattr(self, name))
         require(self.hpdm_temperature > 0, "hpdm_temperature must be above 0", self.hpdm_temperature)
         require(0 < self.ohem_threshold <= 1, "ohem_threshold must lie above 0, up to 1", self.ohem_threshold)

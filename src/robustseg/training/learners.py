@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -13,9 +14,12 @@ from robustseg.data.sample import Frames
 from robustseg.data.stats import class_frequency
 from robustseg.distill.class_weights import class_weights
 from robustseg.distill.objective import Objective
+from robustseg.distill.prediction import Predictors
 from robustseg.models.card import RANDOM_ORIGIN, read_card
+from robustseg.models.mit import MiT
 from robustseg.models.released import MIT_ORIGIN
 from robustseg.models.segmenter import Segmenter
+from robustseg.models.weights import expanded
 from robustseg.recipe import Recipe
 from robustseg.robustness.evaluate import check_frames
 from robustseg.training.frozen import FrozenTeacher
@@ -67,7 +71,7 @@ def student_step(recipe: Recipe, frames: Frames, train_frames: Frames, device: t
     if start := start_folder(recipe):
         _copy_weights(known if start == teacher_folder(recipe) else load(start), model, start)
     objective = Objective(recipe.distill, len(frames.classes), _class_weights(recipe, train_frames))
-    return StudentStep(model, FrozenTeacher(known).to(device), objective)
+    return StudentStep(model, FrozenTeacher(known).to(device), objective, _predictors(recipe, model))
 
 
 def check_start(recipe: Recipe, frames: Frames) -> None:
@@ -93,11 +97,19 @@ def _class_weights(recipe: Recipe, train_frames: Frames) -> Float[Tensor, " K"] 
 
 
 def _copy_weights(source: Segmenter, target: Segmenter, folder: Path) -> None:
+    """Starts a network from another, which may share what modalities have of their own here, and fuse by the mean."""
     try:
-        target.load_state_dict(source.state_dict())
+        target.load_state_dict(expanded(source.state_dict(), target))
     except RuntimeError as error:
         detail = " ".join(str(error).split())
         raise ValueError(f"the student cannot start from {folder}, it is another network: {detail}") from error
+
+
+def _predictors(recipe: Recipe, model: Segmenter) -> Predictors | None:
+    if not recipe.distill.prediction:
+        return None
+    generator = torch.Generator().manual_seed(recipe.seed)
+    return Predictors(cast(MiT, model.encoder).widths, model.num_modalities, generator)
 
 
 def _fresh(recipe: Recipe, frames: Frames) -> Segmenter:
