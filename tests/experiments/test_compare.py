@@ -77,8 +77,11 @@ def test_it_goes_on_skips_and_leaves_tables(killed, capsys):
 
 def test_other_wishes(killed, capsys):
     """Runs after the test above, whose results it needs; nothing is trained."""
-    assert compare(killed, "--table") == 0
+    assert compare(killed, "--table", "--show=dropout") == 0
     assert "dropout" in capsys.readouterr().out
+    page = (killed / "out" / "results" / "report.html").read_text()
+    assert all(f'<section id="{key}"' in page for key in ("subsets", "methods", "sets", "learning"))
+    assert compare(killed, "--table", "--show=x") == 1
     grid = killed / "grid.yaml"
     text = grid.read_text()
     grid.write_text(text.replace("distill.rrm: 0", "distill.rrm: 2"))

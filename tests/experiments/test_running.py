@@ -60,6 +60,11 @@ def test_sound_methods_pass():
     check_methods(everything, ["teacher", "kl", "wide", "rgb_alone"])
 
 
+def test_a_student_may_have_more_of_its_own_than_its_start():
+    own = replace(STUDENT, recipe=replace(WORLD, model=Model(width=8, private=("norm",), fusion="weighted")))
+    check_methods(comparison(TEACHER, own), ["teacher", "kl"])
+
+
 @pytest.mark.parametrize(
     ("method", "floors", "said"),
     [

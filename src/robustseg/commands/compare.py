@@ -19,6 +19,7 @@ def compare(
     seeds: str = "",
     redo: str = "",
     table: bool = False,
+    show: str = "",
 ) -> None:
     """Train methods with several seeds, score them, and lay them side by side with intervals, from one short file.
 
@@ -55,6 +56,8 @@ def compare(
         redo: Methods whose results are thrown away, with those of all that need them, because the file has changed.
             Weights that agree with the recipe stay.
         table: Train nothing; tables and plots from the results that there are.
+        show: The page is the whole report of this method's first run, with the comparison in it; needs its weights and
+            the data. By default it is of the results alone.
     """
     from robustseg.experiments.compare import Wish, run_comparison, write_tables
     from robustseg.experiments.grid import read_grid
@@ -69,7 +72,7 @@ def compare(
         for folder in (places.out, places.results):
             make_writable(folder)
         run_comparison(comparison, wish, places, processes=processes, say=console.print)
-    console.print(terminal(write_tables(comparison, places)))
+    console.print(terminal(write_tables(comparison, places, show=show), decimals=2))
     console.print(f"{places.results}: table.md, differences.md, subsets.md, .json, .png, report.html")
 
 

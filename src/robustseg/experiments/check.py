@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from robustseg.experiments.grid import Comparison, Method
 from robustseg.experiments.job import cost, located, planned_card
 from robustseg.models.card import ModelCard
+from robustseg.models.weights import check_shapes, expanded, structure
 from robustseg.training.run import check_recipe
 
 
@@ -28,8 +29,10 @@ def check_methods(comparison: Comparison, chosen: Sequence[str], root: str = "")
         recipe = located(method.recipe, root)
         try:
             check_recipe(recipe)
-            cards[name] = planned_card(recipe)
-            cost(cards[name])
+            card = planned_card(recipe)
+            if card not in cards.values():  # most methods have the same network
+                cost(card)
+            cards[name] = card
         except ValueError as error:
             raise ValueError(f"method {name!r}: {error}") from error
     for name in chosen:
@@ -51,5 +54,12 @@ def _check_family(method: Method, cards: dict[str, ModelCard]) -> None:
                     f"method {method.name!r} has the {what} {', '.join(mine)}, {name!r}, that it needs, "
                     f"{', '.join(theirs)}: name another teacher or start"
                 )
-    if method.start in cards and (own.backbone, own.width) != (cards[method.start].backbone, cards[method.start].width):
-        raise ValueError(f"method {method.name!r} cannot start from {method.start!r}, which is another network")
+    if method.start in cards:
+        network = structure(own)
+        try:
+            given = expanded(structure(cards[method.start]).state_dict(), network)
+            check_shapes(given, network.state_dict(), method.start)
+        except ValueError as error:
+            raise ValueError(
+                f"method {method.name!r} cannot start from {method.start!r}, which is another network: {error}"
+            ) from error

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from robustseg.experiments.check import check_methods
 from robustseg.experiments.grid import Comparison
-from robustseg.experiments.job import Job, Key, Places
-from robustseg.experiments.outputs import find, write_all
+from robustseg.experiments.job import Job, Key, Places, trained
+from robustseg.experiments.outputs import PAGE, find, write_all
 from robustseg.experiments.result import Result, read_result
 from robustseg.experiments.running import run_jobs
-from robustseg.experiments.schedule import Wish, make_agenda, stored_results
+from robustseg.experiments.schedule import Wish, make_agenda, make_job, stored_results
+from robustseg.report.page import write_report
 from robustseg.report.tables import Grid
 
 __all__ = ["Wish", "run_comparison", "write_tables"]
@@ -49,8 +52,13 @@ def run_comparison(comparison: Comparison, wish: Wish, places: Places, *, proces
         raise ValueError(f"{len(failed)} of {len(agenda.todo)} runs failed: {lines}")
 
 
-def write_tables(comparison: Comparison, places: Places) -> Grid:
+def write_tables(comparison: Comparison, places: Places, *, show: str = "") -> Grid:
     """Tables, plots and a page from the results that there are; gives the table of the methods.
+
+    Args:
+        comparison: All methods.
+        places: Where the results are, and where the tables go.
+        show: A method whose first run's report the page is, beside its teacher's; "" = a page of the results alone.
 
     Raises:
         ValueError: A result is damaged or was made from something else.
@@ -60,7 +68,26 @@ def write_tables(comparison: Comparison, places: Places) -> Grid:
     results = stored_results(comparison, places)
     if not results:
         raise FileNotFoundError(f"{places.results} holds no result of {', '.join(comparison.methods)}")
-    return write_all(find(comparison, results), places.results)
+    found = find(comparison, results)
+    grid = write_all(found, places.results)
+    if show:
+        write_report(_shown(comparison, places, show), places.results / PAGE, root=places.root, extra=found.sections())
+    return grid
+
+
+def _shown(comparison: Comparison, places: Places, name: str) -> list[Path]:
+    """The model folders of a method's first seed, and of its teacher.
+
+    Raises:
+        ValueError: There is no such method.
+        FileNotFoundError: It has no weights.
+    """
+    comparison.with_needs([name])  # which complains of a name that is not known
+    job = make_job(comparison, (name, min(comparison.methods[name].seeds)), places)
+    if not trained(job.model):
+        raise FileNotFoundError(f"{job.model} holds no weights, so there is nothing to show: leave --show out")
+    teacher = Path(job.recipe.distill.teacher)
+    return [job.model, *([teacher] if job.method.teacher and trained(teacher) else [])]
 
 
 @dataclass
@@ -77,14 +104,14 @@ class _Overview:
         result = read_result(self.jobs[key].result_file)
         left = [other for other in self.jobs if other not in self.took]
         rest = sum(map(self._expected, left)) / max(1, min(self.processes, len(left)))
-        end = f", about {_time(rest)} left" if left else ""
+        end = f", about {_time(rest)} left" if left and rest else ""
         done = f"{len(self.took)} of {len(self.jobs)} done"
         self.say(f"{key[0]} seed {key[1]}: {_scores(result)} in {_time(seconds)}; {done}{end}")
 
     def _expected(self, key: Key) -> float:
-        alike = [seconds for (name, _), seconds in self.took.items() if name == key[0]]
-        known = alike or list(self.took.values())
-        return sum(known) / len(known)
+        known = {other: seconds for other, seconds in self.took.items() if seconds}  # 0: another command's work
+        alike = [seconds for (name, _), seconds in known.items() if name == key[0]]
+        return statistics.mean(alike or known.values() or [0.0])
 
 
 def _scores(result: Result) -> str:

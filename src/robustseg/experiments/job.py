@@ -121,6 +121,11 @@ def trained(model: Path) -> bool:
     return (model / SUMMARY_FILE).is_file()
 
 
+def done(job: Job) -> bool:
+    """Whether a job has left all that it should."""
+    return job.result_file.is_file() and trained(job.model)
+
+
 def fingerprints(data: Data) -> dict[str, str]:
     """Of the training frames and of the scored ones."""
     return {"train": fingerprint(data, data.train), "val": fingerprint(data, data.val)}

@@ -17,6 +17,8 @@ from robustseg.report.page.section import Section
 from robustseg.report.page.write import Head, render
 from robustseg.report.tables import Grid, markdown
 
+PAGE = "report.html"
+
 MOST_SENTENCES = 3
 """Differences that are told above all tables and charts: the file's first ones."""
 
@@ -74,7 +76,7 @@ def write_all(found: Findings, folder: Path) -> Grid:
         plots.write_plot(folder / "differences.png", plots.difference_plot(found.differences))
     plots.write_plot(folder / "subsets.png", plots.subset_plot(found.alone, found.methods))
     plots.write_plot(folder / "curves.png", plots.curve_plot(found.methods))
-    write_text(folder / "report.html", page(found))
+    write_text(folder / PAGE, page(found))
     return grid
 
 

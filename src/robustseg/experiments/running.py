@@ -15,7 +15,9 @@ from multiprocessing import connection, get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from robustseg.experiments.job import Job, Key, do
+import torch
+
+from robustseg.experiments.job import Job, Key, do, done
 from robustseg.files import locked
 from robustseg.traces import said
 
@@ -60,7 +62,7 @@ def run_jobs(jobs: Mapping[Key, Job], processes: int, finished: Told) -> dict[Ke
     running = Running(dict(jobs))
     try:
         while running.waiting or running.active:
-            _begin(running, processes, threads)
+            _begin(running, processes, threads, finished)
             _collect(running, jobs, finished)
     except KeyboardInterrupt:  # the processes were interrupted as well, and save what they have
         for process, _ in running.active.values():
@@ -78,7 +80,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _begin(running: Running, processes: int, threads: int) -> None:
+def _begin(running: Running, processes: int, threads: int, finished: Told) -> None:
     """Starts jobs that wait for nothing, as many as there is room for."""
     now = time.monotonic()
     for key, job in list(running.waiting.items()):
@@ -89,12 +91,28 @@ def _begin(running: Running, processes: int, threads: int) -> None:
         open_needs = any(needed in running.waiting or needed in running.active for needed in job.needs)
         if len(running.active) >= processes or open_needs or running.later.get(key, 0.0) > now:
             continue
+        if _held(job):
+            running.later[key] = now + AGAIN
+            continue
+        if done(job):  # by another command, meanwhile
+            finished(key, 0.0)
+            del running.waiting[key]
+            continue
         process = get_context("spawn").Process(
             target=_work, args=(job, threads, os.getpid()), name="/".join(map(str, key))
         )
         process.start()
         running.active[key] = process, now
         del running.waiting[key]
+
+
+def _held(job: Job) -> bool:
+    """Whether another command does a job; asked before a process is started, which takes seconds."""
+    try:
+        with locked(job.places.lock(job.key), "busy"):
+            return False
+    except ValueError:
+        return True
 
 
 def _collect(running: Running, jobs: Mapping[Key, Job], finished: Told) -> None:
@@ -124,34 +142,31 @@ def _why(job: Job, code: int) -> str:
     log = job.places.log(job.key)
     if code < 0:
         return f"the process was killed by {signal.Signals(-code).name}, by the system if memory ran out; see {log}"
-    text = log.read_text(encoding="utf-8", errors="replace")
-    return f"{said(text[-20_000:])}; see {log}"
+    if not log.is_file():
+        return "the process ended before it could write a log"
+    return f"{said(log.read_text(encoding='utf-8', errors='replace')[-20_000:])}; see {log}"
 
 
 def _work(job: Job, threads: int, parent: int) -> None:
     """What a process does; ends with one of the exit codes above, 1 for an error that its log tells."""
-    _speak_into(job.places.log(job.key))
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells let background processes ignore it
-    threading.Thread(target=_stop_with, args=(parent,), daemon=True).start()
-    import torch  # here, so that the log is open when it has something to say
-
-    torch.set_num_threads(threads)
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(locked(job.places.lock(job.key), "busy"))
-        except ValueError:
-            sys.exit(BUSY)
-        try:
-            print(
-                f"{time.strftime('%Y-%m-%d %H:%M:%S')} {job.method.name}, seed {job.seed}, {threads} threads",
-                flush=True,
-            )
+    try:
+        _speak_into(job.places.log(job.key))
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # shells let background processes ignore it
+        threading.Thread(target=_stop_with, args=(parent,), daemon=True).start()
+        torch.set_num_threads(threads)
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(locked(job.places.lock(job.key), "busy"))
+            except ValueError:
+                sys.exit(BUSY)
+            now = time.strftime("%Y-%m-%d %H:%M:%S")
+            print(f"{now} {job.method.name}, seed {job.seed}, {threads} threads", flush=True)
             do(job)
-        except KeyboardInterrupt:
-            sys.exit(STOPPED)
-        except Exception:
-            traceback.print_exc()
-            sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(STOPPED)
+    except Exception:
+        traceback.print_exc()
+        sys.exit(1)
 
 
 def _speak_into(log: Path) -> None:
