@@ -235,5 +235,5 @@ class MiT(nn.Module):
         return maps
 
 
-def _convolve(convolution: nn.Conv2d, x: Float[Tensor, "N H W C_in"]) -> Float[Tensor, "N h w C"]:
+def _convolve(convolution: nn.Module, x: Float[Tensor, "N H W C_in"]) -> Float[Tensor, "N h w C"]:
     return convolution(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)

@@ -1,4 +1,4 @@
-"""The standard network, MiT and its MLP head, first without memory, then with random starting weights."""
+"""Every network of MiT and its MLP head, first without memory, then with random starting weights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import torch
 from torch import Generator, nn
 
 from robustseg.models.decoder import Decoder
+from robustseg.models.early import Bias, EarlyFusion, FirstConvolution, Trunk
+from robustseg.models.late import LateFusion
 from robustseg.models.mit import SHAPES, MiT, Stage
+from robustseg.models.pair import FrozenPair, PairFusion, Weighting
 from robustseg.models.segmenter import Segmenter
 from robustseg.recipe import Absence, Fusion, Private
 
@@ -29,7 +32,7 @@ def segmenter_on_meta(
 ) -> Segmenter:
     """The network's structure on the meta device: names and shapes, but neither memory nor values.
 
-    The arguments are those of `robustseg.recipe.Model`.
+    The arguments are those of `robustseg.recipe.Model`, which checks what goes with what.
 
     Raises:
         ValueError: There is no such backbone.
@@ -42,6 +45,15 @@ def segmenter_on_meta(
         match fusion:
             case "mean":
                 return Segmenter(encoder, decoder, absence=absence, num_modalities=num_modalities)
+            case "early":
+                first = FirstConvolution(num_modalities, encoder.widths[0])
+                return EarlyFusion(first, Trunk(encoder), decoder=decoder, num_modalities=num_modalities)
+            case "late":
+                return LateFusion(encoder, decoder, num_modalities=num_modalities)
+            case "pair":
+                both = FrozenPair(encoder, MiT(SHAPES[backbone]))
+                weightings = [Weighting(channels) for channels in encoder.widths]
+                return PairFusion(both, weightings, decoder=decoder, num_modalities=num_modalities)
 
 
 def random_segmenter(empty: Segmenter, *, seed: int) -> Segmenter:
@@ -73,12 +85,17 @@ def initialise(model: nn.Module, generator: Generator) -> None:
             case nn.Conv2d():
                 fan_out = module.weight[0, 0].numel() * module.out_channels // module.groups
                 module.weight.normal_(0, math.sqrt(2 / fan_out), generator=generator)
-            case nn.LayerNorm() | nn.BatchNorm2d():
+            case nn.LayerNorm() | nn.BatchNorm2d() | Bias():
                 module.reset_parameters()
             case _:
                 continue
         if isinstance(module, nn.Linear | nn.Conv2d) and module.bias is not None:
             module.bias.zero_()
     for module in model.modules():
-        if isinstance(module, Decoder):  # all classes start about equally likely
-            module.classifier.weight.normal_(0, 0.01, generator=generator)
+        match module:
+            case Decoder():  # all classes start about equally likely
+                module.classifier.weight.normal_(0, 0.01, generator=generator)
+            case Weighting():  # and all branches
+                module.score.weight.normal_(0, 0.01, generator=generator)
+            case _:
+                continue

@@ -12,6 +12,7 @@ from typing import Literal
 from robustseg.recipe.data import BENCHMARKS, Data, Habit, Kind, Muses, Transforms, World
 from robustseg.recipe.rules import LARGEST, SMALLEST, require
 from robustseg.recipe.training import (
+    OWN_MAPS,
     Absence,
     Backbone,
     Distill,
@@ -21,11 +22,13 @@ from robustseg.recipe.training import (
     Private,
     Schedule,
     Sight,
+    check_fusion,
 )
 
 __all__ = [
     "BENCHMARKS",
     "LARGEST",
+    "OWN_MAPS",
     "SMALLEST",
     "Absence",
     "Backbone",
@@ -44,6 +47,7 @@ __all__ = [
     "Sight",
     "Transforms",
     "World",
+    "check_fusion",
     "require",
 ]
 
