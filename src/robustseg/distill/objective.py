@@ -20,6 +20,9 @@ from robustseg.distill.prototypes import Matching, hpdm
 from robustseg.distill.representation import rrm
 from robustseg.recipe import Distill
 
+OF_MAPS = ("hpdm", "rrm")
+"""The losses that read unfused maps, which are only spread out for them."""
+
 
 @runtime_checkable
 class Prediction(Protocol):
@@ -85,7 +88,7 @@ class Objective:
             generator: Of the noise of the released RRM.
         """
         recipe = self.distill
-        read_maps = recipe.hpdm > 0 or recipe.rrm > 0
+        read_maps = not self.weights.keys().isdisjoint(OF_MAPS)
         maps = {"student": student.maps, "teacher": teacher.maps} if read_maps else {}
         masks = {"present": present, "teacher_present": teacher_present}
         terms: dict[str, Callable[[], Tensor]] = {
