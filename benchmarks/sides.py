@@ -175,9 +175,9 @@ def our_losses(case: Case) -> Run:
     """Forward and backward pass of our HPDM and RRM alone, from given maps."""
     batch, images = training_batch(case), case.images()
     with torch.no_grad():
-        student, teacher = our_network(case)(images, batch.drawn), our_network(case, seed=1)(images)
+        student, teacher = our_network(case)(images, batch.drawn[:, 0]), our_network(case, seed=1)(images)
     maps = [stage.requires_grad_() for stage in student.maps]
-    pair = {"student": maps, "teacher": teacher.maps, "present": batch.drawn, "teacher_present": batch.present}
+    pair = {"student": maps, "teacher": teacher.maps, "present": batch.drawn[:, 0], "teacher_present": batch.present}
 
     def run() -> None:
         prototypes = hpdm(**pair, labels=batch.labels, num_classes=CLASSES, permutation=batch.permutation)
@@ -194,7 +194,7 @@ def training_batch(case: Case) -> TrainingBatch:
         images=case.images(),
         labels=case.labels(),
         present=present,
-        drawn=drawn,
+        drawn=drawn[:, None],
         permutation=draw_permutation(drawn, present, torch.Generator().manual_seed(2)),
         names=("",) * case.batch,
     )

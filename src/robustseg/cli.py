@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import ArgumentError, ArgumentParser
+from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter
 from rich.console import Console
 from rich.text import Text
 
@@ -25,6 +25,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "calibrate": commands.calibrate,
     "expect": commands.expect,
     "report": commands.report,
+    "compare": commands.compare,
     "benchmark": commands.benchmark,
     "predict": commands.predict,
     "submit": commands.submit,
@@ -79,6 +80,7 @@ def _main(words: list[str]) -> int:
         go_on = {
             "train": ": the same command, without --restart, goes on from the last checkpoint",
             "evaluate": ": the same command goes on where it was",
+            "compare": ": the same command, without --redo, goes on where it was",
         }
         return _fail(f"stopped{go_on.get(name, '')}", 130)
     return 0
@@ -96,7 +98,9 @@ def run(function: Callable[..., None], name: str, arguments: list[str]) -> None:
     takes_recipe = "recipe" in parameters
     usage = f"robustseg {name} RECIPE [--key value ...]" if takes_recipe else None
     text = (inspect.getdoc(function) or "").partition("\n\nArgs:")[0]
-    parser = ArgumentParser(prog=f"robustseg {name}", description=text, usage=usage, exit_on_error=False)
+    parser = ArgumentParser(
+        prog=f"robustseg {name}", description=text, usage=usage, exit_on_error=False, formatter_class=_Paragraphs
+    )
     if not takes_recipe:
         if several:
             parser.add_argument(several.upper(), nargs="+", type=Path, help=_said_of(function, several))
@@ -113,6 +117,18 @@ def run(function: Callable[..., None], name: str, arguments: list[str]) -> None:
     add_recipe_arguments(parser, read_recipe(path) if path else Recipe())
     values = parser.instantiate(parser.parse_args(arguments))
     function(recipe=to_recipe(values), **{key: values[key] for key in own})
+
+
+class _Paragraphs(DefaultHelpFormatter):
+    """Help text with its paragraphs; those that are indented, examples, stay as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        paragraphs = text.split("\n\n")
+        filled = (
+            part if part.startswith(" ") else super(_Paragraphs, self)._fill_text(part, width, indent)
+            for part in paragraphs
+        )
+        return "\n\n".join(filled)
 
 
 def _said_of(function: Callable[..., Any], parameter: str) -> str:

@@ -14,6 +14,7 @@ from robustseg.data.folders import FolderFrames, list_frames
 from robustseg.data.sample import Frames
 from robustseg.data.world import WORLD_VERSION, WorldFrames
 from robustseg.files import sha256
+from robustseg.modalities import chosen
 from robustseg.models.card import ModelCard
 from robustseg.recipe import BENCHMARKS, Data
 
@@ -37,7 +38,7 @@ def open_frames(data: Data, split: str, *, training: bool = False) -> Frames:
             if split not in sizes:
                 raise ValueError(f"the built-in world has the splits {', '.join(sizes)}, not {split!r}")
             part, frames = sizes[split]
-            return _world(part, frames, data.world.seed, data.size)
+            return _world(part, frames, data.world.seed, data.size, data.use)
         case "folders":
             if not data.root:
                 raise ValueError("say where the data are: --data.root FOLDER, or --root FOLDER to evaluate")
@@ -111,14 +112,14 @@ def _files(data: Data, split: str) -> Iterator[tuple[list[Path], Path | None]]:
         for scene in frames.scenes:
             yield [path for files in scene.files for path in files if path not in frames.absent], scene.labels
         return
-    for frame in list_frames(Path(data.root), split, data.modalities, data.labels):
+    for frame in list_frames(Path(data.root), split, chosen(data.modalities, data.use), data.labels):
         yield [path for files in frame.files for path in files.values() if path not in frame.missing], frame.labels
 
 
 @lru_cache(maxsize=4)
-def _world(part: str, frames: int, seed: int, size: tuple[int, int]) -> WorldFrames:
+def _world(part: str, frames: int, seed: int, size: tuple[int, int], use: tuple[str, ...]) -> WorldFrames:
     """The same object for the same world, so that teacher, student and evaluation share what is rendered."""
-    return WorldFrames(part, frames, seed, size=size)
+    return WorldFrames(part, frames, seed, size=size, use=use)
 
 
 def _hash(text: str) -> str:

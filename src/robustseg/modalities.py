@@ -163,3 +163,22 @@ def with_statistics(modality: Modality, mean: Triple, std: Triple) -> Modality:
     """The same modality with measured mean and std; a channel that never varies gets std 1."""
     safe = tuple(value if value > 1e-6 else 1.0 for value in std)
     return replace(modality, mean=mean, std=safe)
+
+
+def chosen(known: Sequence[Modality], names: Sequence[str]) -> tuple[Modality, ...]:
+    """The modalities that a recipe's `data.use` names, in its order; all of them if it names none.
+
+    Raises:
+        ValueError: A name is unknown or stands twice.
+
+    Example:
+        >>> [modality.name for modality in chosen([Modality("rgb"), Modality("lidar")], ["lidar"])]
+        ['lidar']
+    """
+    by_name = {modality.name: modality for modality in known}
+    for name in names:
+        if name not in by_name:
+            raise ValueError(f"data.use names {name!r}, which is none of {', '.join(by_name)}")
+    if len(set(names)) != len(names):
+        raise ValueError(f"data.use names a modality twice: {', '.join(names)}")
+    return tuple(by_name[name] for name in names) if names else tuple(known)

@@ -53,7 +53,7 @@ def read_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
     """
     path = Path(path)
     try:
-        recipe = from_plain(_read_yaml(path), Recipe)
+        recipe = from_plain(read_yaml(path), Recipe)
         refuse_groups(overrides)
         parser = ArgumentParser(prog=str(path), exit_on_error=False)
         add_recipe_arguments(parser, recipe)
@@ -62,12 +62,21 @@ def read_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
         raise ValueError(f"{path}: {_one_line(error)}") from error
 
 
-def _read_yaml(path: Path) -> Any:
-    """What a YAML file of plain values holds: no tags, no aliases, at most 1 MiB and 32 levels deep."""
+def read_yaml(path: Path, what: str = "recipe") -> dict[str, Any]:
+    """What a YAML file of plain values holds: no tags, no aliases, at most 1 MiB and 32 levels deep.
+
+    Args:
+        path: Of the file.
+        what: It is called so in errors.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is none of that; the message does not name the file.
+    """
     if not path.is_file():
-        raise FileNotFoundError(f"there is no recipe {path.absolute()}; recipes/ in the repository has some to copy")
+        raise FileNotFoundError(f"there is no {what} {path.absolute()}; recipes/ in the repository has some to copy")
     if path.stat().st_size > MAX_BYTES:
-        raise ValueError(f"larger than {MAX_BYTES} bytes, this is no recipe")
+        raise ValueError(f"larger than {MAX_BYTES} bytes, this is no {what}")
     try:
         text = path.read_text(encoding="utf-8")
         _check_events(text)
@@ -75,7 +84,7 @@ def _read_yaml(path: Path) -> Any:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"not valid YAML: {_one_line(error)}") from error
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-        raise ValueError("a recipe is a mapping of keys to values")
+        raise ValueError(f"a {what} is a mapping of keys to values")
     return values
 
 

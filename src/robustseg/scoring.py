@@ -80,6 +80,7 @@ class Task:
             self.protocols,
             frames.modalities,
             subsets=self.subsets,
+            one_of=self.data.needs_one_of,
             scoring=self.scoring,
             batch_size=self.batch_size,
             seed=self.seed,

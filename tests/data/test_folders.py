@@ -195,3 +195,11 @@ def test_pothole_opens() -> None:
         assert len(frames) == count
         assert frames[0].images.shape == (2, 3, 192, 320)
         assert 0 <= frames[0].images.min() <= frames[0].images.max() < 256
+
+
+def test_a_recipe_may_use_some_of_its_modalities(data: Data):
+    everything = FolderFrames.from_recipe(data, "train")
+    alone = FolderFrames.from_recipe(replace(data, use=(DEPTH.name,)), "train")
+    assert [modality.name for modality in alone.modalities] == [DEPTH.name]
+    place = [modality.name for modality in everything.modalities].index(DEPTH.name)
+    assert torch.equal(alone[0].images[0], everything[0].images[place])

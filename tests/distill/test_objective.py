@@ -98,3 +98,14 @@ def test_negative_weights(weights):
 def test_no_weight_at_all():
     with pytest.raises(ValueError, match="every loss has weight 0"):
         Objective(Distill(cross_entropy=0.0, logit_kl=0.0, hpdm=0.0, rrm=0.0), num_classes=6)
+
+
+def test_several_answers_to_a_sample_are_averaged(case, arguments):
+    own = torch.randn(2 * 3, 6, 16, 24, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    objective = Objective(Distill(ohem_threshold=1.0), num_classes=6)
+    losses = objective(**arguments | {"student": Prediction(own, case.student)})
+    halves = [objective(**arguments | {"student": Prediction(half, case.student)}) for half in own.split(3)]
+    for name in ("cross_entropy", "logit_kl"):
+        assert losses[name].item() == pytest.approx(sum(half[name].item() for half in halves) / 2)
+    for name in ("hpdm", "rrm"):  # of maps, which all answers share
+        assert losses[name].item() == pytest.approx(halves[0][name].item())

@@ -150,3 +150,19 @@ def test_an_encoder_may_know_the_modality(images: Tensor) -> None:
     for stage, b in zip(maps, bias, strict=True):
         assert torch.allclose(stage[0, 2], b[:, None, None].expand_as(stage[0, 2]))
         assert not torch.allclose(stage[0, 1], stage[0, 3])
+
+
+@pytest.mark.parametrize("absence", ["remove", "zero"])
+def test_several_subsets_are_answered_from_one_encoding(tiny, images: Tensor, absence: str) -> None:
+    model = tiny(absence=absence)
+    subsets = torch.stack([PRESENT, PRESENT.roll(1, 0)], dim=1)  # B D M
+    subsets[:, :, 1] = False
+    subsets[:, :, 3] = True
+    images[:, 1] = torch.nan  # in no subset, so it reaches nothing
+    with torch.no_grad():
+        answers = model.answers(images, subsets)
+        alone = [model.coarse(images, subset) for subset in subsets.unbind(1)]
+    assert torch.allclose(answers.logits, torch.cat([output.logits for output in alone]), atol=1e-5)
+    for mine, theirs in zip(answers.features, zip(*(output.features for output in alone), strict=True), strict=True):
+        assert torch.allclose(mine, torch.cat(theirs), atol=1e-5)
+    assert torch.equal(answers.encoded.present, subsets.any(dim=1))

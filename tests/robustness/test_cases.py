@@ -55,3 +55,12 @@ def test_an_unknown_protocol_is_refused() -> None:
     for wrong in ("emmm", "rmm_0.3", "rmm", "emm_one", ""):
         with pytest.raises(ValueError, match="choose of emm, emm_zero"):
             protocol_cases(wrong, RIG)
+
+
+def test_subsets_that_tell_nothing_are_left_out():
+    modalities = [Modality(name) for name in ("before", "after", "later")]
+    cases = protocol_cases("emm", modalities, one_of=("after", "later"))
+    assert len(cases) == 6
+    assert (True, False, False) not in [case.present for case in cases]
+    with pytest.raises(ValueError, match="no modality 'now'; there are before, after, later"):
+        protocol_cases("emm", modalities, one_of=("now",))

@@ -71,7 +71,7 @@ def test_a_workers_error_is_one_line():
 
 def test_draws_stay_within_what_is_there():
     frames = TrainingFrames(WorldFrames("train", 4, 0, size=(32, 64)), Transforms(), size=(32, 64), seed=1)
-    drawn = torch.stack([frames[epoch, 0].drawn for epoch in range(200)])
+    drawn = torch.cat([frames[epoch, 0].drawn for epoch in range(200)])
     assert drawn.any(dim=1).all()
     sizes = drawn.sum(dim=1).bincount(minlength=5)[1:] / 200
     assert (sizes - 0.25).abs().max() < 0.12  # the size is uniform

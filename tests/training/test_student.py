@@ -30,7 +30,9 @@ def made_up_batch(step: int, samples: int) -> TrainingBatch:
     labels[:, :5] = 255
     images = torch.randn(samples, MODALITIES, 3, SIZE, SIZE, generator=draw)
     images += labels[:, None, None].clamp(max=CLASSES) / 2
-    return TrainingBatch(images, labels, present, drawn, draw_permutation(drawn, present, draw), ("",) * samples)
+    return TrainingBatch(
+        images, labels, present, drawn[:, None], draw_permutation(drawn, present, draw), ("",) * samples
+    )
 
 
 def made_step(**model: object) -> StudentStep:

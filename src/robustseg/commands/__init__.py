@@ -5,6 +5,7 @@ the name of one in `robustseg` itself: the parser looks there for it, and would 
 """
 
 from robustseg.commands.benchmark import benchmark
+from robustseg.commands.compare import compare
 from robustseg.commands.data import check_data, fake_data, make_world, project, show_conventions, show_stats
 from robustseg.commands.frames import predict, submit
 from robustseg.commands.models import calibrate, convert, demo, train
@@ -14,6 +15,7 @@ __all__ = [
     "benchmark",
     "calibrate",
     "check_data",
+    "compare",
     "convert",
     "demo",
     "evaluate_model",

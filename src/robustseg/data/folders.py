@@ -18,7 +18,7 @@ from robustseg.data.reading import read_labels, read_modality
 from robustseg.data.resizing import resized, resized_labels
 from robustseg.data.sample import FrameError, Sample
 from robustseg.labels import IGNORE, LabelClass, label_table
-from robustseg.modalities import Modality, check_modalities, leading
+from robustseg.modalities import Modality, check_modalities, chosen, leading
 from robustseg.recipe import Data
 
 NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
@@ -130,7 +130,7 @@ class FolderFrames:
         return cls(
             Path(data.root),
             split,
-            modalities=data.modalities,
+            modalities=chosen(data.modalities, data.use),
             classes=data.classes,
             labels=data.labels,
             ignore_ids=data.ignore_ids,

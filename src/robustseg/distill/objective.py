@@ -29,8 +29,8 @@ class Prediction(Protocol):
     """What the losses read of a model's output."""
 
     @property
-    def logits(self) -> Float[Tensor, "B K _h _w"]:
-        """Before softmax, at the labels' size or coarser: losses upsample them bilinearly."""
+    def logits(self) -> Float[Tensor, "_DB K _h _w"]:
+        """Before softmax, at the labels' size or coarser: losses upsample them bilinearly. D answers to each sample."""
         ...
 
     @property
@@ -79,7 +79,8 @@ class Objective:
         """Loss name -> unweighted loss.
 
         Args:
-            student: Of the images in `present`.
+            student: Of the images in `present`; where it gives D answers to each sample, those to every sample's first
+                subset come first, and losses of logits are means over all.
             teacher: Of the images in `teacher_present`; detached by every loss.
             labels: Train ids; 255 is ignored.
             present: The student's modalities.
@@ -91,16 +92,20 @@ class Objective:
         read_maps = not self.weights.keys().isdisjoint(OF_MAPS)
         maps = {"student": student.maps, "teacher": teacher.maps} if read_maps else {}
         masks = {"present": present, "teacher_present": teacher_present}
+        answers = len(student.logits) // max(len(labels), 1)  # D
+        asked = labels if answers == 1 else labels.repeat(answers, 1, 1)  # D*B H W
         terms: dict[str, Callable[[], Tensor]] = {
             "cross_entropy": lambda: ohem_cross_entropy(
                 student.logits,
-                labels,
+                asked,
                 threshold=recipe.ohem_threshold,
                 min_kept=recipe.ohem_min_kept,
                 class_weights=self.class_weights,
             ),
             "logit_kl": lambda: logit_kl(
-                student=student.logits, teacher=teacher.logits, size=(labels.shape[1], labels.shape[2])
+                student=student.logits,
+                teacher=teacher.logits if answers == 1 else teacher.logits.repeat(answers, 1, 1, 1),
+                size=(labels.shape[1], labels.shape[2]),
             ),
             "hpdm": lambda: hpdm(
                 **maps,

@@ -8,6 +8,7 @@ from robustseg.failures.corruptions import NOISE_LEVELS, Level, add_noise, drop_
 from robustseg.failures.faults import FAULTS, SEVERITIES, Fault, applies, apply_fault, stale
 from robustseg.failures.hits import hit_at_random, hit_sensor, sensor_faults
 from robustseg.failures.randomness import generator_for
+from robustseg.failures.sight import draw_sight
 from robustseg.failures.subsets import (
     FEW_ABOVE,
     MOST_MODALITIES,
@@ -17,6 +18,7 @@ from robustseg.failures.subsets import (
     evaluation_subsets,
     few_subsets,
     keep_some,
+    places_of,
     subset_letters,
     subset_name,
 )
@@ -34,6 +36,7 @@ __all__ = [
     "applies",
     "apply_fault",
     "draw_present",
+    "draw_sight",
     "drop",
     "drop_elements",
     "drop_pixels",
@@ -43,6 +46,7 @@ __all__ = [
     "hit_at_random",
     "hit_sensor",
     "keep_some",
+    "places_of",
     "sensor_faults",
     "stale",
     "subset_letters",

@@ -44,12 +44,30 @@ def few_subsets(count: int) -> Bool[Tensor, "S M"]:
     return _rows([places for size in sizes for places in combinations(range(count), size)], count)
 
 
-def evaluation_subsets(count: int, which: Literal["auto", "all", "few"] = "auto") -> Bool[Tensor, "S M"]:
-    """The subsets an evaluation walks through: "auto" = all up to 6 modalities, few above."""
+def evaluation_subsets(
+    count: int, which: Literal["auto", "all", "few"] = "auto", one_of: Bool[Tensor, " M"] | None = None
+) -> Bool[Tensor, "S M"]:
+    """The subsets an evaluation walks through: "auto" = all up to 6 modalities, few above.
+
+    `one_of` keeps those that hold one of these modalities; None = all.
+    """
     if which not in ("auto", "all", "few"):
         raise ValueError(f"subsets must be auto, all or few, got {which!r}")
     everything = which == "all" or (which == "auto" and count <= FEW_ABOVE)
-    return all_subsets(count) if everything else few_subsets(count)
+    subsets = all_subsets(count) if everything else few_subsets(count)
+    return subsets if one_of is None else subsets[(subsets & one_of).any(dim=1)]
+
+
+def places_of(names: Sequence[str], modalities: Sequence[Modality]) -> Bool[Tensor, " M"] | None:
+    """Which modalities are named; None where none is, which stands for any.
+
+    Raises:
+        ValueError: A name is no modality's.
+    """
+    known = [modality.name for modality in modalities]
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(f"there is no modality {unknown[0]!r}; there are {', '.join(known)}")
+    return torch.tensor([name in names for name in known]) if names else None
 
 
 def _rows(chosen: Sequence[tuple[int, ...]], count: int) -> Bool[Tensor, "S M"]:

@@ -8,6 +8,7 @@ Shapes: B batch, M modalities, N encoded images, P rows that are fused, C channe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -49,6 +50,12 @@ class Fused:
 
     maps: list[Float[Tensor, "B _C _h _w"]]
     present: Bool[Tensor, "B M"]
+
+
+def joined(parts: Sequence[Fused]) -> Fused:
+    """All samples of several, one after the other."""
+    maps = [torch.cat(stage) for stage in zip(*(part.maps for part in parts), strict=True)]
+    return Fused(maps, torch.cat([part.present for part in parts]))
 
 
 def rows_to_fuse(

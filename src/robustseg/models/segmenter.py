@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from robustseg.models.card import ModelCard
 from robustseg.models.decoder import Decoder
-from robustseg.models.fusion import ANY_SAMPLE, Encoded, Fused, even_mean, in_order, masked_mean, rows_to_fuse
+from robustseg.models.fusion import ANY_SAMPLE, Encoded, Fused, even_mean, in_order, joined, masked_mean, rows_to_fuse
 from robustseg.models.upsampling import labels_at
 from robustseg.recipe import Absence
 
@@ -147,6 +147,19 @@ class Segmenter(nn.Module):
         """
         encoded, fused = self._seen(images, present)
         return Output(self.decode(fused), fused.maps, encoded)
+
+    def answers(self, images: Float[Tensor, "B M 3 H W"], subsets: Bool[Tensor, "B D M"]) -> Output:
+        """What `coarse` gives for each of D subsets of every sample, all from one encoding of what any of them holds.
+
+        Logits and features are of D*B answers: those to every sample's first subset come first.
+
+        Raises:
+            ValueError: The number of modalities is not the model's, or a subset is empty.
+        """
+        encoded = self.encode_batch(images, subsets.any(dim=1))
+        fused = [self.fuse(encoded.maps, encoded.sample, encoded.modality, subset) for subset in subsets.unbind(1)]
+        together = fused[0] if len(fused) == 1 else joined(fused)
+        return Output(self.decode(together), together.maps, encoded)
 
     @torch.inference_mode()
     def labels(

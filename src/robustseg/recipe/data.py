@@ -113,7 +113,9 @@ class Data:
         missing: A modality's file that is not there: "error", or "allow" = the modality is absent in that frame.
         train: The training split's name, which fills `{split}`.
         val: The reported split's name.
-        use: Which of a benchmark's modalities are the model's inputs, in this order; empty = all.
+        use: Which of the modalities are the model's inputs, in this order; empty = all.
+        needs_one_of: Modalities of which every subset must hold one, in training and in scores, because the others tell
+            nothing by themselves: floods cannot be seen in images from before; empty = any subset will do.
         conventions: "strict", or "published" = every habit of the published code on this benchmark is switched on.
         habits: Single habits of published code to switch on; `robustseg data conventions` explains them.
         muses: How MUSES' sensors become images.
@@ -134,6 +136,7 @@ class Data:
     train: str = "train"
     val: str = "val"
     use: tuple[str, ...] = ()
+    needs_one_of: tuple[str, ...] = ()
     conventions: Literal["strict", "published"] = "strict"
     habits: tuple[Habit, ...] = ()
     muses: Muses = field(default_factory=Muses)
@@ -155,9 +158,7 @@ class Data:
         for name in ("modalities", "classes"):
             own = self.kind == "folders" or not getattr(self, name)
             require(own, f"data.{name} is for data.kind: folders, which the recipe must say", getattr(self, name))
-        for name in ("use", "habits"):
-            own = self.kind in BENCHMARKS or not getattr(self, name)
-            require(own, f"data.{name} is for {', '.join(BENCHMARKS)}", getattr(self, name))
+        require(self.kind in BENCHMARKS or not self.habits, f"data.habits are for {', '.join(BENCHMARKS)}", self.habits)
         turned = self.mirror_aolp and self.transforms.quarter_turns
         require(
             not turned, "quarter_turns change the angle of polarisation, which mirror_aolp does not correct", turned

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from robustseg.failures import FAULTS, NOISE_LEVELS, SEVERITIES, applies, evaluation_subsets
+from robustseg.failures import FAULTS, NOISE_LEVELS, SEVERITIES, applies, evaluation_subsets, places_of
 from robustseg.modalities import Modality, sensors
 
 Which = Literal["auto", "all", "few"]
@@ -73,7 +73,9 @@ class Case:
         object.__setattr__(self, "needs", self.needs or self.present)
 
 
-def protocol_cases(protocol: str, modalities: Sequence[Modality], which: Which = "auto") -> tuple[Case, ...]:
+def protocol_cases(
+    protocol: str, modalities: Sequence[Modality], which: Which = "auto", one_of: Sequence[str] = ()
+) -> tuple[Case, ...]:
     """The rows of a protocol, see `PROTOCOLS`.
 
     "emm": entire modalities are missing, and leave the model in its own way. "emm_zero": they are images of zeros, and
@@ -84,11 +86,12 @@ def protocol_cases(protocol: str, modalities: Sequence[Modality], which: Which =
         protocol: One of `PROTOCOLS`.
         modalities: The model's inputs.
         which: The subsets of modalities that the first three kinds walk through.
+        one_of: Modalities of which each of these subsets holds one; empty = any.
 
     Raises:
-        ValueError: There is no such protocol.
+        ValueError: There is no such protocol or modality.
     """
-    rows = evaluation_subsets(len(modalities), which)
+    rows = evaluation_subsets(len(modalities), which, places_of(one_of, modalities))
     match protocol.split("_"):
         case ["emm"]:
             return subset_cases(rows)

@@ -63,6 +63,7 @@ def make_plan(
     modalities: Sequence[Modality],
     *,
     subsets: Which = "auto",
+    one_of: Sequence[str] = (),
     scoring: Scoring | None = None,
     batch_size: int = 8,
     seed: int = 0,
@@ -70,11 +71,11 @@ def make_plan(
     """The plan of some protocols.
 
     Raises:
-        ValueError: There is no such protocol, or none at all.
+        ValueError: There is no such protocol or modality, or no protocol at all.
     """
     if not protocols:
         raise ValueError("name at least one protocol")
-    cases = {protocol: protocol_cases(protocol, modalities, subsets) for protocol in dict.fromkeys(protocols)}
+    cases = {protocol: protocol_cases(protocol, modalities, subsets, one_of) for protocol in dict.fromkeys(protocols)}
     return Plan(cases, scoring or Scoring(), batch_size, seed)
 
 

@@ -18,8 +18,8 @@ from torch.utils.data import DataLoader, Dataset
 from robustseg.data.sample import Frames, Sample, collate
 from robustseg.data.transforms import augment, sample_generator
 from robustseg.distill.prototypes import draw_permutation
-from robustseg.failures import draw_present
-from robustseg.recipe import Transforms
+from robustseg.failures import draw_sight
+from robustseg.recipe import Sight, Transforms
 from robustseg.traces import said
 
 ORDER_STREAM = 1
@@ -36,7 +36,7 @@ class TrainingBatch:
         images: In the modalities' units, augmented.
         labels: Train ids, 255 = ignore.
         present: What each frame has.
-        drawn: What the student may see of it.
+        drawn: The subsets of it that the student answers for.
         permutation: Which teacher modality teaches each student modality's prototypes.
         names: The frames' names, for messages.
     """
@@ -44,7 +44,7 @@ class TrainingBatch:
     images: Float[Tensor, "B M 3 H W"]
     labels: Int64[Tensor, "B H W"]
     present: Bool[Tensor, "B M"]
-    drawn: Bool[Tensor, "B M"]
+    drawn: Bool[Tensor, "B D M"]
     permutation: Int64[Tensor, "B M"]
     names: tuple[str, ...]
 
@@ -72,18 +72,38 @@ class Drawn:
     """One augmented frame with its draws."""
 
     sample: Sample
-    drawn: Bool[Tensor, " M"]
+    drawn: Bool[Tensor, "D M"]
     permutation: Int64[Tensor, " M"]
 
 
 class TrainingFrames(Dataset[Drawn]):
-    """Frames, augmented and with the student's draws; asked for by (epoch, index)."""
+    """Frames, augmented and with the student's draws; asked for by (epoch, index).
 
-    def __init__(self, frames: Frames, transforms: Transforms, *, size: tuple[int, int], seed: int) -> None:
+    Args:
+        frames: All of one split.
+        transforms: How they are changed.
+        size: Of crops.
+        seed: Of every draw.
+        sight: What the student answers for.
+        one_of: Every subset that is drawn holds one of these modalities; None = any.
+    """
+
+    def __init__(
+        self,
+        frames: Frames,
+        transforms: Transforms,
+        *,
+        size: tuple[int, int],
+        seed: int,
+        sight: Sight | None = None,
+        one_of: Bool[Tensor, " M"] | None = None,
+    ) -> None:
         self.frames = frames
         self.transforms = transforms
         self.size = size
         self.seed = seed
+        self.sight = sight or Sight()
+        self.one_of = one_of
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -98,9 +118,9 @@ class TrainingFrames(Dataset[Drawn]):
             modalities=self.frames.modalities,
             generator=generator,
         )
-        drawn = draw_present(sample.present[None], generator)
-        permutation = draw_permutation(drawn, sample.present[None], generator)
-        return Drawn(sample, drawn[0], permutation[0])
+        drawn = draw_sight(sample.present, self.sight, generator, one_of=self.one_of)
+        permutation = draw_permutation(drawn.any(dim=0)[None], sample.present[None], generator)
+        return Drawn(sample, drawn, permutation[0])
 
 
 @dataclass(frozen=True)

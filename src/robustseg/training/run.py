@@ -21,7 +21,7 @@ from robustseg.data.sample import Frames
 from robustseg.data.stats import class_frequency, measured
 from robustseg.data.world import WorldFrames
 from robustseg.distill.objective import Objective
-from robustseg.failures import evaluation_subsets
+from robustseg.failures import evaluation_subsets, places_of
 from robustseg.files import write_text
 from robustseg.frames import open_frames
 from robustseg.models.card import ModelCard, read_card
@@ -131,6 +131,7 @@ def check_recipe(recipe: Recipe) -> None:
     for schedule in (recipe.teacher, recipe.student):
         Share(schedule.batch_size, parts=machine.devices * machine.nodes * schedule.accumulate)
         steps_per_epoch(len(train_frames), schedule.batch_size)
+    places_of(recipe.data.needs_one_of, frames.modalities)
     Objective(recipe.distill, len(frames.classes))
     check_fusion(recipe)
     for folder in (recipe.distill.teacher, recipe.distill.student_init):
@@ -162,7 +163,8 @@ def _run_stage(fabric: Fabric, recipe: Recipe, name: str) -> None:
     if isinstance(frames, WorldFrames):
         _render(frames, quiet=not fabric.is_global_zero)
     train_frames, select = select_frames(recipe, frames)
-    subsets = evaluation_subsets(len(frames.modalities))
+    one_of = places_of(recipe.data.needs_one_of, frames.modalities)
+    subsets = evaluation_subsets(len(frames.modalities), one_of=one_of)
     teaching = name == "teacher"
     stage = Stage(
         name=name,
@@ -170,7 +172,14 @@ def _run_stage(fabric: Fabric, recipe: Recipe, name: str) -> None:
         step=teacher_step(recipe, frames, train_frames)
         if teaching
         else student_step(recipe, frames, train_frames, fabric.device),
-        train=TrainingFrames(train_frames, recipe.data.transforms, size=recipe.data.size, seed=recipe.seed),
+        train=TrainingFrames(
+            train_frames,
+            recipe.data.transforms,
+            size=recipe.data.size,
+            seed=recipe.seed,
+            sight=recipe.sight,
+            one_of=one_of,
+        ),
         select=select,
         subsets=subsets[-1:] if teaching else subsets,
         schedule=recipe.teacher if teaching else recipe.student,

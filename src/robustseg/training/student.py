@@ -31,12 +31,12 @@ class StudentStep(nn.Module):
         """`images` normalised; the losses' noise is drawn from `step_seed`."""
         generator = torch.Generator(device=images.device).manual_seed(step_seed)
         teacher = self.teacher(images, batch.present)
-        student = self.model.coarse(images, batch.drawn)
+        student = self.model.answers(images, batch.drawn)
         losses = self.objective(
             student=student,
             teacher=teacher,
             labels=batch.labels,
-            present=batch.drawn,
+            present=batch.drawn.any(dim=1),
             teacher_present=batch.present,
             permutation=batch.permutation,
             generator=generator,

@@ -114,3 +114,13 @@ def test_what_is_not_there_is_named():
         sequence(0, [-1.0])
     with pytest.raises(IndexError):
         WorldFrames("train", 1, 0)[1]
+
+
+def test_some_of_the_sensors_in_an_order_of_ones_own():
+    everything, some = (WorldFrames("val", 4, 0, size=(32, 64), use=use) for use in ((), ("lidar", "rgb")))
+    assert [modality.name for modality in some.modalities] == ["lidar", "rgb"]
+    assert torch.equal(some[1].images, everything[1].images[[3, 0]])
+    assert some[1].present.shape == (2,)
+    assert torch.equal(some[1].labels, everything[1].labels)
+    with pytest.raises(ValueError, match="'radar', which is none of rgb, depth, event, lidar"):
+        WorldFrames("val", 4, 0, use=("radar",))

@@ -1,7 +1,7 @@
 """DELIVER, MUSES and MCubeS, read as their owners wrote them."""
 
 from robustseg.data.benchmarks.conventions import CONVENTIONS, Convention, habits
-from robustseg.data.benchmarks.frames import BenchmarkFrames, IncompleteError, Scene, chosen
+from robustseg.data.benchmarks.frames import BenchmarkFrames, IncompleteError, Scene
 from robustseg.data.benchmarks.open import open_anyway, open_benchmark
 
 __all__ = [
@@ -10,7 +10,6 @@ __all__ = [
     "Convention",
     "IncompleteError",
     "Scene",
-    "chosen",
     "habits",
     "open_anyway",
     "open_benchmark",

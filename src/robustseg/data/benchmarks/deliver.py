@@ -15,13 +15,13 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from robustseg.data.benchmarks.conventions import habits
-from robustseg.data.benchmarks.frames import BenchmarkFrames, Scene, chosen
+from robustseg.data.benchmarks.frames import BenchmarkFrames, Scene
 from robustseg.data.benchmarks.levels import check_root
 from robustseg.data.channels import compose
 from robustseg.data.patterns import Tree
 from robustseg.data.reading import in_unit, read_image, train_ids
 from robustseg.labels import LabelClass, label_table
-from robustseg.modalities import IMAGENET_MEAN, IMAGENET_STD, Modality
+from robustseg.modalities import IMAGENET_MEAN, IMAGENET_STD, Modality, chosen
 from robustseg.recipe import Data
 
 NAME = "DELIVER"

@@ -191,25 +191,6 @@ class BenchmarkFrames:
         raise error
 
 
-def chosen(known: Sequence[Modality], names: Sequence[str]) -> tuple[Modality, ...]:
-    """The modalities that a recipe's `data.use` names, in its order; all of them if it names none.
-
-    Raises:
-        ValueError: A name is unknown or stands twice.
-
-    Example:
-        >>> [modality.name for modality in chosen([Modality("rgb"), Modality("lidar")], ["lidar"])]
-        ['lidar']
-    """
-    by_name = {modality.name: modality for modality in known}
-    for name in names:
-        if name not in by_name:
-            raise ValueError(f"data.use names {name!r}, which this benchmark has not; it has {', '.join(by_name)}")
-    if len(set(names)) != len(names):
-        raise ValueError(f"data.use names a modality twice: {', '.join(names)}")
-    return tuple(by_name[name] for name in names) if names else tuple(known)
-
-
 def _stored_size(
     images: dict[int, np.ndarray], labels: np.ndarray | None, present: Sequence[bool], modalities: Sequence[Modality]
 ) -> tuple[int, int]:

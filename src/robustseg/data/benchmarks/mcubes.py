@@ -20,12 +20,12 @@ import numpy as np
 from jaxtyping import Float32, Int64, Shaped
 
 from robustseg.data.benchmarks.conventions import habits, true_split
-from robustseg.data.benchmarks.frames import BenchmarkFrames, Scene, chosen
+from robustseg.data.benchmarks.frames import BenchmarkFrames, Scene
 from robustseg.data.benchmarks.levels import check_root
 from robustseg.data.reading import read_image, read_labels
 from robustseg.files import below
 from robustseg.labels import IGNORE, LabelClass, label_table
-from robustseg.modalities import IMAGENET_MEAN, IMAGENET_STD, Modality
+from robustseg.modalities import IMAGENET_MEAN, IMAGENET_STD, Modality, chosen
 from robustseg.recipe import Data
 
 NAME = "MCubeS"

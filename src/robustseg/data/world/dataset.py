@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 
 import torch
@@ -14,7 +15,7 @@ from robustseg.data.world.instant import EVENT_WINDOW, Shot, shoot
 from robustseg.data.world.materials import CLASSES
 from robustseg.data.world.scene import generator, scene_of
 from robustseg.data.world.sensors import RANGE_COUNTS
-from robustseg.modalities import Modality
+from robustseg.modalities import Modality, chosen
 
 WORLD_VERSION = 1
 """Counts up when the same numbers give other images, so that no model of an older world is taken for one of this."""
@@ -111,15 +112,24 @@ class WorldFrames:
         (torch.Size([4, 3, 48, 64]), {'condition': 'night'}, 'scene1000001')
     """
 
-    def __init__(self, split: str, frames: int, seed: int, size: tuple[int, int] = (96, 128)) -> None:
+    def __init__(
+        self, split: str, frames: int, seed: int, size: tuple[int, int] = (96, 128), use: Sequence[str] = ()
+    ) -> None:
         """Remembers what to render.
 
+        Args:
+            split: "train", "val" or "test".
+            frames: How many.
+            seed: Which world.
+            size: Height and width.
+            use: Which modalities, in which order; empty = all.
+
         Raises:
-            ValueError: There is no such split, or `frames` does not fit between two splits.
+            ValueError: There is no such split or modality, or `frames` does not fit between two splits.
         """
         if not 0 <= frames <= FRAMES_PER_SCENE * 1_000_000:
             raise ValueError(f"the world has between 0 and 4 million frames in a split, got {frames}")
-        self.modalities = MODALITIES
+        self.modalities = chosen(MODALITIES, use)
         self.classes = CLASSES
         self.size = size
         self._seed = seed
@@ -140,7 +150,11 @@ class WorldFrames:
         scene, time = self._addresses[index]
         if index not in self._shots:
             self._shots[index] = _render((self._seed, scene, time, self.size))
-        return as_sample(self._shots[index], scene, time, scene_of(self._seed, scene).weather.name)
+        sample = as_sample(self._shots[index], scene, time, scene_of(self._seed, scene).weather.name)
+        if self.modalities == MODALITIES:
+            return sample
+        places = [MODALITIES.index(modality) for modality in self.modalities]
+        return replace(sample, images=sample.images[places], present=sample.present[places])
 
     def preload(self, progress: Progress | None = None, processes: int = 1) -> None:
         """Renders all frames that are not in memory yet, with several processes if asked for."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from robustseg.data.benchmarks.frames import chosen
 from robustseg.labels import LabelClass
-from robustseg.modalities import IMAGENET_MEAN, IMAGENET_STD, Modality, Triple
+from robustseg.modalities import IMAGENET_MEAN, IMAGENET_STD, Modality, Triple, chosen
 from robustseg.recipe import Data, Habit
 
 CLASSES = (
