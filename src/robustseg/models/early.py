@@ -20,6 +20,9 @@ from robustseg.models.mit import MiT, Stage
 from robustseg.models.segmenter import Segmenter, check_present
 from robustseg.recipe import SMALLEST
 
+KERNEL, STRIDE = 7, 4
+"""Of MiT's first convolution."""
+
 
 class FirstConvolution(nn.Module):
     """The encoder's first convolution, of 3M channels, applied to one modality's channels at a time, without bias.
@@ -31,7 +34,7 @@ class FirstConvolution(nn.Module):
 
     def __init__(self, modalities: int, width: int) -> None:
         super().__init__()
-        self.convolution = nn.Conv2d(3 * modalities, width, 7, stride=4, padding=3, bias=False)
+        self.convolution = nn.Conv2d(3 * modalities, width, KERNEL, stride=STRIDE, padding=KERNEL // 2, bias=False)
 
     def forward(
         self, images: Float[Tensor, "N 3 H W"], modality: Int64[Tensor, " N"]
@@ -45,14 +48,8 @@ class FirstConvolution(nn.Module):
         if min(height, width) < SMALLEST:
             raise ValueError(f"images of {height}x{width} are too small: at least {SMALLEST}x{SMALLEST} is needed")
         own = self.convolution.weight.unflatten(1, (-1, 3)).transpose(0, 1)[modality]  # N C 3 7 7
-        convolution = self.convolution
-        maps = F.conv2d(  # the images as groups of channels of a single one
-            images.flatten(0, 1)[None],
-            own.flatten(0, 1),
-            stride=convolution.stride[0],
-            padding=(convolution.kernel_size[0] // 2, convolution.kernel_size[1] // 2),
-            groups=len(images),
-        )
+        groups, weights = images.flatten(0, 1)[None], own.flatten(0, 1)  # the images as channels of a single one
+        maps = F.conv2d(groups, weights, stride=STRIDE, padding=KERNEL // 2, groups=len(images))
         return [maps[0].unflatten(0, (len(images), -1))]
 
 
