@@ -51,6 +51,15 @@ def test_coarse_logits_are_those_before_the_upsampling(tiny, images: Tensor, fus
     assert model.labels(images, PRESENT).equal(whole.logits.argmax(dim=1))
 
 
+@torch.no_grad()
+def test_answers_for_several_subsets_are_those_for_each(tiny, images: Tensor, fusion: Fusion) -> None:
+    model = tiny(fusion=fusion)
+    subsets = torch.stack([PRESENT, PRESENT.flip(1), torch.ones_like(PRESENT)], dim=1)  # B D M
+    answers = model.answers(images, subsets).logits.unflatten(0, (3, 3))  # D B K h w
+    for got, subset in zip(answers, subsets.unbind(1), strict=True):
+        assert torch.allclose(got, model.coarse(images, subset).logits, atol=1e-5)
+
+
 def test_garbage_in_absent_slots_reaches_no_output_and_no_gradient(tiny, images: Tensor, fusion: Fusion) -> None:
     model = tiny(fusion=fusion, dropout=0, drop_path=0).train()
 

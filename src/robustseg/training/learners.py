@@ -86,7 +86,7 @@ def check_start(recipe: Recipe, frames: Frames) -> None:
         _start(_fresh(recipe, frames), known, load(start), recipe)
 
 
-def check_fusion(recipe: Recipe) -> None:
+def check_teaching(recipe: Recipe) -> None:
     """Finds out whether a fusion has the models that it is made of, and maps for the losses that compare maps.
 
     Raises:
