@@ -29,7 +29,7 @@ def test_it_is_an_encoder_of_concatenated_channels_with_zeros_for_the_absent(tin
     concatenated = images.masked_fill(~PRESENT[:, :, None, None, None], 0).flatten(1, 2)  # B 3M H W
     x, expected = concatenated.permute(0, 2, 3, 1), []
     for stage in wide_encoder(model).stages:
-        x = stage(x)
+        x = stage(x, torch.zeros(3, dtype=torch.int64))
         expected.append(x.permute(0, 3, 1, 2))
     output = model(images, PRESENT)
     for got, stage in zip(output.features, expected, strict=True):

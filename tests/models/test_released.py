@@ -209,6 +209,10 @@ def test_an_official_mit_file_fills_the_encoder(checkpoint, tmp_path: Path) -> N
     model = build_model(recipe.Model(**fields), 3, 2, seed=9)
     for name, tensor in model.encoder.state_dict().items():
         assert torch.equal(tensor, checkpoint[released_name(f"encoder.{name}")])
+    model = build_model(recipe.Model(**fields, private=("norm", "patch")), 3, 2, seed=9)
+    for name, tensor in model.encoder.state_dict().items():
+        original = checkpoint[released_name(f"encoder.{name}")]
+        assert torch.equal(tensor, torch.stack([original] * 2) if tensor.ndim > original.ndim else original)
     with pytest.raises(ValueError, match="does not fit"):
         load_encoder_weights(MiT(SHAPES["mit_b1"]), tmp_path / "mit_b0.pth")
     with pytest.raises(FileNotFoundError, match="there is no checkpoint"):

@@ -11,7 +11,7 @@ from robustseg.labels import LabelClass
 from robustseg.modalities import Modality
 from robustseg.models.card import ModelCard, read_card
 from robustseg.models.segmenter import Segmenter
-from robustseg.models.weights import save_model
+from robustseg.models.weights import expanded, save_model
 
 CARD = ModelCard(
     "mit_nano",
@@ -157,3 +157,26 @@ def test_the_card_is_small_and_readable(saved: tuple[Path, Segmenter]) -> None:
     folder, _ = saved
     assert (folder / "model.json").stat().st_size < 6000
     assert read_card(folder).sha256 == sha256(folder / "model.safetensors")
+
+
+def test_a_network_with_more_parts_takes_copies_and_keeps_what_only_it_has(tiny) -> None:
+    shared, model = tiny(), tiny(private=("patch", "norm"), fusion="weighted")
+    source, before = shared.state_dict(), model.state_dict()
+    result = expanded(source, model)
+    assert result.keys() == before.keys()
+    for name, tensor in result.items():
+        if name.startswith("reliability."):
+            assert torch.equal(tensor, before[name])
+        elif tensor.ndim > source[name].ndim:
+            assert all(torch.equal(one, source[name]) for one in tensor)
+            assert len(tensor) == 4
+        else:
+            assert torch.equal(tensor, source[name])
+    assert all(torch.equal(tensor, before[name]) for name, tensor in expanded(before, model).items())
+
+
+@pytest.mark.parametrize("fields", [{"width": 32}, {"private": ("norm",)}, {"fusion": "weighted"}, {"modalities": 3}])
+def test_other_differences_stay(tiny, fields: dict[str, object]) -> None:
+    source, model = tiny(private=("patch",), **fields) if "private" not in fields else tiny(**fields), tiny()
+    with pytest.raises(RuntimeError):
+        model.load_state_dict(expanded(source.state_dict(), model))

@@ -16,7 +16,7 @@ from robustseg.recipe import Data, Distill, Machine, Model, Schedule, Scoring, W
 from robustseg.recipe_file import read_recipe
 from robustseg.training import run, teacher
 from robustseg.training.checkpoint import load_checkpoint
-from robustseg.training.learners import teacher_step
+from robustseg.training.learners import student_step, teacher_step
 from robustseg.training.processes import launch, only_one
 from robustseg.training.run import train, train_teacher
 from robustseg.training.selection import hold_out, selection_score
@@ -264,6 +264,23 @@ def test_what_would_fail_late_fails_first(recipe, tmp_path):
     with pytest.raises(ValueError, match="GPUs"):
         train(recipe(tmp_path, machine=Machine(accelerator="gpu", devices=64)))
     assert not (tmp_path / "small").exists()
+
+
+def test_a_student_with_more_parts_starts_from_a_plain_teacher(recipe, tmp_path):
+    teacher = train_teacher(recipe(tmp_path))
+    model = Model(width=16, private=("norm", "patch"), fusion="weighted")
+    given = recipe(tmp_path, name="private", model=model, distill=Distill(teacher=str(teacher)))
+    frames = open_frames(given.data, given.data.train, training=True)
+    step = student_step(given, frames, frames, torch.device("cpu"))
+    images, known = frames[0].images[None], load(teacher)
+    with torch.no_grad():
+        assert torch.allclose(step.model.eval()(images).logits, known(images).logits, atol=1e-4)
+    card = read_card(train(given))
+    assert (card.fusion, card.private) == ("weighted", ("norm", "patch"))
+    learned = load(tmp_path / "private" / "student").state_dict()
+    assert all((tensor != 0).any() for name, tensor in learned.items() if name.startswith("reliability."))
+    with pytest.raises(ValueError, match=r"cannot start from .*another network"):
+        train(recipe(tmp_path, distill=Distill(student_init=str(tmp_path / "private" / "student"))))
 
 
 def test_only_a_reported_split_may_change(recipe, tmp_path):

@@ -57,11 +57,11 @@ def meta_model(backbone: str, *, width: int, classes: int, modalities: int) -> S
 def meta_logits(model: Segmenter, samples: int, modalities: int, size: tuple[int, int]) -> Float[Tensor, "B K H W"]:
     """The logits of so many samples, each with so many modalities: encoded, fused, decoded.
 
-    Only maps are on the meta device: which rows are fused must be known.
+    Which rows are fused must be known, so that this is not on the meta device.
     """
     present = (torch.arange(model.num_modalities) < modalities).repeat(samples, 1)
     sample, modality = present.nonzero(as_tuple=True)
-    maps = model.encode(torch.empty(len(sample), 3, *size, device="meta"), modality)
+    maps = model.encode(torch.empty(len(sample), 3, *size, device="meta"), modality.to("meta"))
     return model.decode(model.fuse(maps, sample, modality, present), size)
 
 
@@ -77,5 +77,5 @@ def frame_macs(card: ModelCard, size: tuple[int, int], present: int) -> int:
     zeros = torch.empty(len(every), 3, *size, device="meta")
     with torch.no_grad():
         one, two = (macs(lambda frames=frames: meta_logits(model, frames, present, size)) for frames in (1, 2))
-        filled = macs(lambda: model.encode(zeros, every)) if card.absence == "zero" else 0
+        filled = macs(lambda: model.encode(zeros, every.to("meta"))) if card.absence == "zero" else 0
     return two - one + filled

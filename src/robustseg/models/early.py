@@ -68,8 +68,9 @@ class Bias(nn.Module):
         """Back to zeros."""
         nn.init.zeros_(self.bias)
 
-    def forward(self, x: Float[Tensor, "B C h w"]) -> Float[Tensor, "B C h w"]:
-        return x + self.bias[:, None, None]
+    def forward(self, x: Float[Tensor, "B h w C"], modality: Int64[Tensor, " B"]) -> Float[Tensor, "B h w C"]:
+        """The map and its bias, which is the same for all modalities."""
+        return x + self.bias
 
 
 class Trunk(nn.Module):
@@ -87,8 +88,9 @@ class Trunk(nn.Module):
     def forward(self, x: Float[Tensor, "B C h w"]) -> list[Float[Tensor, "B _C _h _w"]]:
         """The four maps of each sample, from the sum of its modalities' first maps."""
         maps, x = [], x.permute(0, 2, 3, 1).contiguous()  # B h w C
+        all_in_one = torch.zeros(len(x), dtype=torch.int64, device=x.device)
         for stage in self.stages:
-            x = stage(x)
+            x = stage(x, all_in_one)
             maps.append(x.permute(0, 3, 1, 2))
         return maps
 

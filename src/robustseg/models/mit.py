@@ -8,6 +8,7 @@ Shapes: N images, C channels of a stage, h w its size.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -17,10 +18,15 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from robustseg.models.inference import in_pieces, learns_in_pieces
+from robustseg.models.private import PrivateNorm, PrivatePatch, SharedNorm, SharedPatch
 from robustseg.models.trained_mlp import trained_mlp
 from robustseg.recipe import SMALLEST
 
 Four = tuple[int, int, int, int]
+Norm = Callable[[int, float], SharedNorm | PrivateNorm]
+"""`(width, eps) -> norm`."""
+Patch = Callable[[int, int, int, int], SharedPatch | PrivatePatch]
+"""`(channels, width, kernel, stride) -> patch embedding`."""
 
 CACHED = 2**20
 """Values of a hidden map at a time on CPUs: more would leave the cache, and fresh memory of that size costs as much as
@@ -69,28 +75,30 @@ def drop_path(branch: Float[Tensor, "N h w C"], rate: float) -> Float[Tensor, "N
 class Attention(nn.Module):
     """Self-attention whose keys and values come from a map shortened by a strided convolution."""
 
-    def __init__(self, width: int, heads: int, reduction: int) -> None:
+    def __init__(self, width: int, heads: int, reduction: int, *, norm: Norm = SharedNorm) -> None:
         super().__init__()
         self.heads = heads
         self.query = nn.Linear(width, width)
         self.key_value = nn.Linear(width, 2 * width)
         self.out = nn.Linear(width, width)
         self.reduce = nn.Conv2d(width, width, reduction, stride=reduction) if reduction > 1 else None
-        self.reduce_norm = nn.LayerNorm(width) if reduction > 1 else None
+        self.reduce_norm = norm(width, 1e-5) if reduction > 1 else None
 
-    def forward(self, x: Float[Tensor, "N h w C"]) -> Float[Tensor, "N h w C"]:
+    def forward(self, x: Float[Tensor, "N h w C"], modality: Int64[Tensor, " N"]) -> Float[Tensor, "N h w C"]:
         n, _, _, c = x.shape
         d = c // self.heads
         query = self.query(x).view(n, -1, self.heads, d).transpose(1, 2)  # N heads h*w d
-        pairs = self.key_value(self._context(x)).view(n, -1, 2, self.heads, d)
+        pairs = self.key_value(self._context(x, modality)).view(n, -1, 2, self.heads, d)
         key, value = pairs.permute(2, 0, 3, 1, 4).unbind()  # N heads short d
         mixed = F.scaled_dot_product_attention(query, key, value)
         return self.out(mixed.transpose(1, 2).reshape(x.shape))
 
-    def _context(self, x: Float[Tensor, "N h w C"]) -> Float[Tensor, "N short_h short_w C"]:
+    def _context(
+        self, x: Float[Tensor, "N h w C"], modality: Int64[Tensor, " N"]
+    ) -> Float[Tensor, "N short_h short_w C"]:
         if self.reduce is None or self.reduce_norm is None:
             return x
-        return self.reduce_norm(_convolve(self.reduce, x))
+        return self.reduce_norm(_convolve(self.reduce, x), modality)
 
 
 class MixedMLP(nn.Module):
@@ -137,17 +145,19 @@ class MixedMLP(nn.Module):
 class Block(nn.Module):
     """Attention, then MLP, each on the normalised map, each added to it."""
 
-    def __init__(self, width: int, heads: int, reduction: int, *, expansion: int, drop_rate: float) -> None:
+    def __init__(
+        self, width: int, heads: int, reduction: int, *, expansion: int, drop_rate: float, norm: Norm = SharedNorm
+    ) -> None:
         super().__init__()
         self.drop_rate = drop_rate
-        self.attention_norm = nn.LayerNorm(width, eps=1e-6)
-        self.attention = Attention(width, heads, reduction)
-        self.mlp_norm = nn.LayerNorm(width, eps=1e-6)
+        self.attention_norm = norm(width, 1e-6)
+        self.attention = Attention(width, heads, reduction, norm=norm)
+        self.mlp_norm = norm(width, 1e-6)
         self.mlp = MixedMLP(width, expansion * width)
 
-    def forward(self, x: Float[Tensor, "N h w C"]) -> Float[Tensor, "N h w C"]:
-        x = self._added(x, self.attention(self.attention_norm(x)))
-        return self._added(x, self.mlp(self.mlp_norm(x)))
+    def forward(self, x: Float[Tensor, "N h w C"], modality: Int64[Tensor, " N"]) -> Float[Tensor, "N h w C"]:
+        x = self._added(x, self.attention(self.attention_norm(x, modality), modality))
+        return self._added(x, self.mlp(self.mlp_norm(x, modality)))
 
     def _added(self, x: Float[Tensor, "N h w C"], branch: Float[Tensor, "N h w C"]) -> Float[Tensor, "N h w C"]:
         if self.training and self.drop_rate > 0:
@@ -160,25 +170,35 @@ class Stage(nn.Module):
 
     Args:
         embed: The patch embedding.
-        blocks: Of the embedding's width.
+        embed_norm: Of the embedding's width, as all that follows.
+        blocks: In their order.
+        norm: Of what goes out.
         recompute: A block's inner values are not kept for the backward pass, but computed again there, with the random
             draws of the first time.
     """
 
-    def __init__(self, embed: nn.Conv2d, blocks: list[Block], *, recompute: bool = False) -> None:
+    def __init__(
+        self,
+        embed: SharedPatch | PrivatePatch,
+        embed_norm: SharedNorm | PrivateNorm,
+        *,
+        blocks: list[Block],
+        norm: SharedNorm | PrivateNorm,
+        recompute: bool = False,
+    ) -> None:
         super().__init__()
         self.recompute = recompute
         self.embed = embed
-        self.embed_norm = nn.LayerNorm(embed.out_channels)
+        self.embed_norm = embed_norm
         self.blocks = nn.ModuleList(blocks)
-        self.norm = nn.LayerNorm(embed.out_channels, eps=1e-6)
+        self.norm = norm
 
-    def forward(self, x: Float[Tensor, "N H W C_in"]) -> Float[Tensor, "N h w C"]:
-        x = self.embed_norm(_convolve(self.embed, x))
+    def forward(self, x: Float[Tensor, "N H W C_in"], modality: Int64[Tensor, " N"]) -> Float[Tensor, "N h w C"]:
+        x = self.embed_norm(self.embed(x, modality), modality)
         recompute = self.recompute and torch.is_grad_enabled()
         for block in self.blocks:
-            x = checkpoint(block, x, use_reentrant=False) if recompute else block(x)
-        return self.norm(x)
+            x = checkpoint(block, x, modality, use_reentrant=False) if recompute else block(x, modality)
+        return self.norm(x, modality)
 
 
 class MiT(nn.Module):
@@ -188,21 +208,31 @@ class MiT(nn.Module):
         shape: How large each stage is.
         drop_path: The last block's stochastic depth rate; the rates grow linearly from 0.
         recompute: The blocks' inner values are computed again in the backward pass: less memory, more time.
+        patch: Makes the first patch embedding.
+        norm: Makes every LayerNorm.
     """
 
-    def __init__(self, shape: MiTShape, drop_path: float = 0.1, *, recompute: bool = False) -> None:
+    def __init__(
+        self,
+        shape: MiTShape,
+        drop_path: float = 0.1,
+        *,
+        recompute: bool = False,
+        patch: Patch = SharedPatch,
+        norm: Norm = SharedNorm,
+    ) -> None:
         super().__init__()
         self.widths = shape.widths
         rates = iter([drop_path * i / max(sum(shape.depths) - 1, 1) for i in range(sum(shape.depths))])
         stages, channels = [], 3
         sizes = zip(shape.widths, shape.depths, shape.heads, shape.reductions, strict=True)
         for width, depth, heads, reduction in sizes:
-            kernel, stride = (7, 4) if not stages else (3, 2)
-            embed = nn.Conv2d(channels, width, kernel, stride=stride, padding=kernel // 2)
+            embed = SharedPatch(channels, width, 3, 2) if stages else patch(channels, width, 7, 4)
             blocks = [
-                Block(width, heads, reduction, expansion=shape.expansion, drop_rate=next(rates)) for _ in range(depth)
+                Block(width, heads, reduction, expansion=shape.expansion, drop_rate=next(rates), norm=norm)
+                for _ in range(depth)
             ]
-            stages.append(Stage(embed, blocks, recompute=recompute))
+            stages.append(Stage(embed, norm(width, 1e-5), blocks=blocks, norm=norm(width, 1e-6), recompute=recompute))
             channels = width
         self.stages = nn.ModuleList(stages)
 
@@ -213,7 +243,7 @@ class MiT(nn.Module):
 
         Args:
             images: Normalised, at least 32 pixels high and wide.
-            modality: Which modality each image is; all share these weights, so that it is not used here.
+            modality: Which modality each image is, for the parts that are private.
 
         Raises:
             ValueError: The images are too small.
@@ -222,18 +252,21 @@ class MiT(nn.Module):
         if min(height, width) < SMALLEST:
             raise ValueError(f"images of {height}x{width} are too small: at least {SMALLEST}x{SMALLEST} is needed")
         if not in_pieces([images]):
-            return self._maps(images)
-        first_map = self.widths[0] * (height // 4) * (width // 4)
-        parts = [self._maps(some) for some in images.split(max(1, 4 * CACHED // first_map))]
+            return self._maps(images, modality)
+        together = max(1, 4 * CACHED // (self.widths[0] * (height // 4) * (width // 4)))
+        pieces = zip(images.split(together), modality.split(together), strict=True)
+        parts = [self._maps(*piece) for piece in pieces]
         return parts[0] if len(parts) == 1 else [torch.cat(rows) for rows in zip(*parts, strict=True)]
 
-    def _maps(self, images: Float[Tensor, "N 3 H W"]) -> list[Float[Tensor, "N _C _h _w"]]:
+    def _maps(
+        self, images: Float[Tensor, "N 3 H W"], modality: Int64[Tensor, " N"]
+    ) -> list[Float[Tensor, "N _C _h _w"]]:
         maps, x = [], images.permute(0, 2, 3, 1).contiguous()  # N H W 3
         for stage in self.stages:
-            x = stage(x)
+            x = stage(x, modality)
             maps.append(x.permute(0, 3, 1, 2))  # N C h w
         return maps
 
 
-def _convolve(convolution: nn.Module, x: Float[Tensor, "N H W C_in"]) -> Float[Tensor, "N h w C"]:
+def _convolve(convolution: nn.Conv2d, x: Float[Tensor, "N H W C_in"]) -> Float[Tensor, "N h w C"]:
     return convolution(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)

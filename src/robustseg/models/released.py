@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from robustseg.labels import LabelClass, number_name
 from robustseg.modalities import IMAGENET_MEAN, IMAGENET_STD, Modality
 from robustseg.models.card import ModelCard
-from robustseg.models.weights import check_shapes, check_tensors, save_model, structure
+from robustseg.models.private import private_tensors
+from robustseg.models.weights import check_shapes, check_tensors, expanded, save_model, structure
 
 CAMERAS = ("rgb", "camera")
 """Names of sensors that the released models normalise with ImageNet's mean and std, all others by /255 alone."""
@@ -114,20 +115,25 @@ def convert(checkpoint: Path, out: Path, *, backbone: str, classes: int, sensors
 def load_encoder_weights(encoder: nn.Module, path: Path) -> None:
     """Fills an MiT encoder from a user's own file in the official layout, ImageNet classifier ignored.
 
+    Every modality gets a copy of what is its own in the encoder.
+
     NVIDIA's files carry a non-commercial licence: note `MIT_ORIGIN` in the card of what is trained from them.
 
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: It cannot be read, or holds other tensors than this encoder's; lists all that differ.
     """
-    ours = encoder.state_dict(prefix="encoder.")
+    private = private_tensors(encoder)
+    ours = {
+        f"encoder.{name}": tensor[0] if name in private else tensor for name, tensor in encoder.state_dict().items()
+    }
     tensors = {
         f"encoder.{name.removeprefix('encoder.')}": tensor
         for name, tensor in read_checkpoint(path).items()
         if name not in ("head.weight", "head.bias")
     }
-    loaded = _translate(tensors, ours, path)
-    encoder.load_state_dict({name.removeprefix("encoder."): tensor for name, tensor in loaded.items()})
+    loaded = {name.removeprefix("encoder."): tensor for name, tensor in _translate(tensors, ours, path).items()}
+    encoder.load_state_dict(expanded(loaded, encoder))
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:

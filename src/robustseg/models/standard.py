@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import cast
 
 import torch
@@ -13,7 +14,9 @@ from robustseg.models.early import Bias, EarlyFusion, FirstConvolution, Trunk
 from robustseg.models.late import LateFusion
 from robustseg.models.mit import SHAPES, MiT, Stage
 from robustseg.models.pair import FrozenPair, PairFusion, Weighting
+from robustseg.models.private import PrivateNorm, PrivatePatch, SharedNorm, SharedPatch
 from robustseg.models.segmenter import Segmenter
+from robustseg.models.weighted import Reliability, WeightedSegmenter
 from robustseg.recipe import Absence, Fusion, Private
 
 
@@ -40,11 +43,20 @@ def segmenter_on_meta(
     if backbone not in SHAPES:
         raise ValueError(f"there is no backbone {backbone!r}; choose one of {', '.join(SHAPES)}")
     with torch.device("meta"):
-        encoder = MiT(SHAPES[backbone], drop_path=drop_path, recompute=gradient_checkpointing)
+        encoder = MiT(
+            SHAPES[backbone],
+            drop_path=drop_path,
+            recompute=gradient_checkpointing,
+            patch=partial(PrivatePatch, num_modalities) if "patch" in private else SharedPatch,
+            norm=partial(PrivateNorm, num_modalities) if "norm" in private else SharedNorm,
+        )
         decoder = Decoder(encoder.widths, num_classes, width=width, dropout=dropout)
         match fusion:
             case "mean":
                 return Segmenter(encoder, decoder, absence=absence, num_modalities=num_modalities)
+            case "weighted":
+                reliability = [Reliability(num_modalities, width) for width in encoder.widths]
+                return WeightedSegmenter(encoder, decoder, reliability, absence=absence, num_modalities=num_modalities)
             case "early":
                 first = FirstConvolution(num_modalities, encoder.widths[0])
                 return EarlyFusion(first, Trunk(encoder), decoder=decoder, num_modalities=num_modalities)
@@ -72,12 +84,15 @@ def _see_zeros(encoder: MiT, generator: Generator) -> None:
     at zero, which is one over the root of its epsilon, is multiplied over the layers until it is no number.
     """
     bias = cast(Stage, encoder.stages[0]).embed.get_parameter("bias")
-    bias.normal_(0, 0.1, generator=generator)
+    bias.copy_(bias.new_empty(bias.shape[-1]).normal_(0, 0.1, generator=generator))
 
 
 @torch.no_grad()
 def initialise(model: nn.Module, generator: Generator) -> None:
-    """Draws all weights anew: linear layers from a narrow truncated normal, convolutions by their fan-out."""
+    """Draws all weights anew: linear layers from a narrow truncated normal, convolutions by their fan-out.
+
+    What modalities have of their own is alike at the start: the network computes what one that shares it would.
+    """
     for module in model.modules():
         match module:
             case nn.Linear():
@@ -85,11 +100,15 @@ def initialise(model: nn.Module, generator: Generator) -> None:
             case nn.Conv2d():
                 fan_out = module.weight[0, 0].numel() * module.out_channels // module.groups
                 module.weight.normal_(0, math.sqrt(2 / fan_out), generator=generator)
-            case nn.LayerNorm() | nn.BatchNorm2d() | Bias():
+            case PrivatePatch():
+                one = torch.empty_like(module.weight[0])
+                fan_out = one[:, 0].numel()
+                module.weight.copy_(one.normal_(0, math.sqrt(2 / fan_out), generator=generator))
+            case nn.LayerNorm() | nn.BatchNorm2d() | PrivateNorm() | Reliability() | Bias():
                 module.reset_parameters()
             case _:
                 continue
-        if isinstance(module, nn.Linear | nn.Conv2d) and module.bias is not None:
+        if isinstance(module, nn.Linear | nn.Conv2d | PrivatePatch) and module.bias is not None:
             module.bias.zero_()
     for module in model.modules():
         match module:

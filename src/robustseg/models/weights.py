@@ -10,12 +10,14 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from robustseg.files import sha256, write_atomically
 from robustseg.models.card import CARD_FILE, ModelCard, write_card
+from robustseg.models.private import private_tensors
 from robustseg.models.segmenter import Segmenter
 from robustseg.models.standard import segmenter_on_meta
+from robustseg.models.weighted import reliability_tensors
 from robustseg.version import __version__
 
 WEIGHTS_FILE = "model.safetensors"
@@ -77,6 +79,27 @@ def load_weights(folder: Path, card: ModelCard) -> dict[str, Tensor]:
         raise ValueError(f"{path} is damaged: {error}") from None
     check_tensors(tensors, expected, str(path))
     return tensors
+
+
+def expanded(state: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
+    """The weights of a network that shares more, as a network needs them that has the same parts or more of them.
+
+    Every modality gets a copy of what is its own there, and the weights of reliabilities, which the plain mean lacks,
+    stay those of the model. Both compute the same then, if the model's reliabilities are as they start. What is there
+    already stays as it is, and other differences stay for whoever loads the result to find.
+
+    Args:
+        state: Of the network that shares.
+        model: The network that the weights are for.
+    """
+    own = model.state_dict()
+    started = {name: own[name] for name in reliability_tensors(model)} | dict(state)
+    alike = {
+        name: started[name].expand_as(own[name]).clone()
+        for name in private_tensors(model)
+        if name in started and started[name].shape == own[name].shape[1:]
+    }
+    return started | alike
 
 
 def _write(path: Path, tensors: dict[str, Tensor]) -> None:

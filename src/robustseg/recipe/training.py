@@ -10,7 +10,7 @@ from robustseg.recipe.rules import require
 
 Backbone = Literal["mit_nano", "mit_b0", "mit_b1", "mit_b2", "mit_b3", "mit_b4", "mit_b5"]
 Absence = Literal["remove", "zero"]
-Fusion = Literal["mean", "early", "late", "pair"]
+Fusion = Literal["mean", "weighted", "early", "late", "pair"]
 Private = Literal["patch", "norm"]
 
 OWN_MAPS: frozenset[Fusion] = frozenset({"early", "pair"})
@@ -27,11 +27,12 @@ class Model:
             trained on the built-in world: 256 and 128 scored no less than 768, 64 and 32 several points of mIoU less;
             what each saves is in benchmarks/results/decoder_width.md.
         absence: "remove" = absent modalities leave the mean; "zero" = they stay as zero images, the mean divides by M.
-        fusion: How modalities become one: "mean" = the mean of the present ones' maps, stage by stage; "early" = their
-            channels are one image, zeros where absent, to one encoder; "late" = each is segmented on its own, and the
-            mean of the class probabilities is the prediction; "pair" = the frozen encoders of `distill.teacher` and
-            `distill.student_init`, weighted at every pixel by what is learned, and a decoder that goes on learning
-            from where the latter's is.
+        fusion: How modalities become one: "mean" = the mean of the present ones' maps, stage by stage; "weighted" = at
+            every pixel the more reliable ones weigh more, as the network tells from their maps. It starts as the plain
+            mean, and a student may start from a teacher with that. "early" = their channels are one image, zeros where
+            absent, to one encoder; "late" = each is segmented on its own, and the mean of the class probabilities is
+            the prediction; "pair" = the frozen encoders of `distill.teacher` and `distill.student_init`, weighted at
+            every pixel by what is learned, and a decoder that goes on learning from where the latter's is.
         private: What each modality has of its own in the encoder, all else being shared: "patch" = the first patch
             embedding, "norm" = gains and biases of every LayerNorm. A student may start from a teacher that shares
             them.

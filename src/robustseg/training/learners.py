@@ -17,6 +17,7 @@ from robustseg.models.card import RANDOM_ORIGIN, read_card
 from robustseg.models.pair import PairFusion
 from robustseg.models.released import MIT_ORIGIN
 from robustseg.models.segmenter import Segmenter
+from robustseg.models.weights import expanded
 from robustseg.recipe import OWN_MAPS, Recipe
 from robustseg.robustness.evaluate import check_frames
 from robustseg.training.frozen import FrozenTeacher
@@ -114,13 +115,13 @@ def _class_weights(recipe: Recipe, train_frames: Frames) -> Float[Tensor, " K"] 
 
 
 def _start(model: Segmenter, teacher: Segmenter | None, student: Segmenter, recipe: Recipe) -> None:
-    """Gives a student its first weights: those of a trained one, or of the two that a pair is made of."""
+    """Gives a student its first weights: those of a trained one, which may share more, or of a pair's two."""
     try:
         match model:
             case PairFusion() if teacher:
                 model.start_from(teacher=teacher, student=student)
             case _:
-                model.load_state_dict(student.state_dict())
+                model.load_state_dict(expanded(student.state_dict(), model))
     except RuntimeError as error:
         detail = " ".join(str(error).split())
         folder = start_folder(recipe)

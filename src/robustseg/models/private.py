@@ -1,0 +1,109 @@
+"""What each modality may have of its own in an encoder, all else being shared, beside the shared form of the same part.
+
+Either form is called in the same way, with the modality of every row. A private part's tensors are called as the shared
+part's, with a first dimension more, the modality.
+
+Shapes: N images, M modalities, C channels of a stage, h w its size.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from robustseg.models.inference import in_pieces
+
+
+class SharedNorm(nn.LayerNorm):
+    """LayerNorm with the same gain and bias for every modality."""
+
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, x: Float[Tensor, "N h w C"], modality: Int64[Tensor, " N"]
+    ) -> Float[Tensor, "N h w C"]:
+        """The normalised rows."""
+        return super().forward(x)
+
+
+class PrivateNorm(nn.Module):
+    """LayerNorm with a gain and a bias of each modality's own.
+
+    Args:
+        modalities: M.
+        width: C.
+        eps: Added to the variance.
+    """
+
+    def __init__(self, modalities: int, width: int, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(modalities, width))
+        self.bias = nn.Parameter(torch.zeros(modalities, width))
+
+    def reset_parameters(self) -> None:
+        """No gain, no bias."""
+        nn.init.ones_(self.weight)
+        nn.init.zeros_(self.bias)
+
+    def forward(self, x: Float[Tensor, "N h w C"], modality: Int64[Tensor, " N"]) -> Float[Tensor, "N h w C"]:
+        """The normalised rows."""
+        normal = F.layer_norm(x, x.shape[-1:], eps=self.eps)
+        gain, bias = (F.embedding(modality, own)[:, None, None] for own in (self.weight, self.bias))  # N 1 1 C
+        return normal.mul_(gain).add_(bias) if in_pieces([x]) else torch.addcmul(bias, normal, gain)
+
+
+class SharedPatch(nn.Conv2d):
+    """Patch embedding, an overlapping strided convolution, with the same weights for every modality.
+
+    Args:
+        channels: Of what comes in.
+        width: C, of what goes out.
+        kernel: Odd; half of it pads the map on every side.
+        stride: How much smaller the map becomes.
+    """
+
+    def __init__(self, channels: int, width: int, kernel: int, stride: int) -> None:
+        super().__init__(channels, width, kernel, stride=stride, padding=kernel // 2)
+
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, x: Float[Tensor, "N H W C_in"], modality: Int64[Tensor, " N"]
+    ) -> Float[Tensor, "N h w C"]:
+        """The smaller map."""
+        return super().forward(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+
+
+class PrivatePatch(nn.Module):
+    """Patch embedding with weights of each modality's own, all rows in one convolution of N groups.
+
+    Args:
+        modalities: M.
+        channels: Of what comes in.
+        width: C, of what goes out.
+        kernel: Odd; half of it pads the map on every side.
+        stride: How much smaller the map becomes.
+    """
+
+    def __init__(self, modalities: int, channels: int, width: int, kernel: int, stride: int) -> None:
+        super().__init__()
+        self.stride, self.padding = stride, kernel // 2
+        self.weight = nn.Parameter(torch.zeros(modalities, width, channels, kernel, kernel))
+        self.bias = nn.Parameter(torch.zeros(modalities, width))
+
+    def forward(self, x: Float[Tensor, "N H W C_in"], modality: Int64[Tensor, " N"]) -> Float[Tensor, "N h w C"]:
+        """The smaller map."""
+        # a group's channels one after the other: with the channels last a grouped convolution takes half as long again
+        groups = x.permute(0, 3, 1, 2).contiguous().flatten(0, 1)  # N*C_in H W
+        weight, bias = (own[modality].flatten(0, 1) for own in (self.weight, self.bias))  # N*C C_in kernel kernel, N*C
+        maps = F.conv2d(groups[None], weight, bias, self.stride, self.padding, groups=len(x))[0]
+        return maps.unflatten(0, (len(x), -1)).permute(0, 2, 3, 1).contiguous()
+
+
+def private_tensors(model: nn.Module) -> list[str]:
+    """The names of all tensors of which each modality has its own."""
+    return [
+        f"{place}.{name}".lstrip(".")
+        for place, module in model.named_modules()
+        if isinstance(module, PrivateNorm | PrivatePatch)
+        for name, _ in module.named_parameters()
+    ]
