@@ -11,6 +11,7 @@ from robustseg.benchmark.cost import frame_macs
 from robustseg.build import build_model, load
 from robustseg.deploy import Predictor
 from robustseg.models.fusion import rows_to_fuse
+from robustseg.models.mit import SHAPES
 from robustseg.models.precision import in_precision
 from robustseg.models.standard import random_segmenter
 from robustseg.models.weighted import Reliability, WeightedSegmenter, shares, weighted_sum
