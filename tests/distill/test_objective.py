@@ -4,7 +4,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from robustseg.distill import Objective, gradient_shares, hpdm, logit_kl, ohem_cross_entropy, rrm
+from robustseg.distill import (
+    Objective,
+    crossmodal,
+    gradient_shares,
+    hpdm,
+    ifv,
+    logit_kl,
+    ohem_cross_entropy,
+    rrm,
+    unimodal,
+)
 from robustseg.recipe import Distill
 
 
@@ -77,6 +87,18 @@ def test_released_forms_and_same_modality(case, arguments):
     assert torch.equal(losses["hpdm"], hpdm(**same, form="released"))
     noise = torch.Generator().manual_seed(7)
     assert torch.equal(losses["rrm"], rrm(**case.maps(), form="released", generator=noise))
+
+
+def test_rivals_losses(case, arguments):
+    recipe = Distill(logit_kl=0.0, hpdm=0.0, rrm=0.0, umd=5.0, cmd=10.0, ifv=12.0, ifv_of="others")
+    losses = Objective(recipe, num_classes=6)(**arguments)
+    expected = {
+        "umd": unimodal(**case.maps()),
+        "cmd": crossmodal(**case.maps()),
+        "ifv": ifv(**case.maps(), labels=case.labels, num_classes=6, of="others"),
+    }
+    assert losses.keys() == {"cross_entropy", *expected}
+    assert all(torch.equal(losses[name], expected[name]) for name in expected)
 
 
 def test_shares_of_the_gradient():

@@ -1,7 +1,8 @@
 import torch
 from torch import nn
 
-from robustseg.recipe import Schedule
+from robustseg.build import build_model
+from robustseg.recipe import Model, Schedule
 from robustseg.training.optimiser import adamw, learning_rate, moving_average, set_learning_rate
 
 
@@ -10,6 +11,16 @@ def test_one_dimensional_parameters_do_not_decay():
     optimizer = adamw(model, Schedule(weight_decay=0.5))
     decays = {id(p): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
     assert decays == {id(p): 0.5 if p.ndim > 1 else 0.0 for p in model.parameters()}
+
+
+def test_what_is_private_decays_as_what_is_shared():
+    decays = []
+    for private in ((), ("patch", "norm")):
+        model = build_model(Model(width=8, private=private), 3, 2, seed=0)
+        optimizer = adamw(model, Schedule(weight_decay=0.5))
+        names = {id(parameter): name for name, parameter in model.named_parameters()}
+        decays.append([[names[id(p)] for p in group["params"]] for group in optimizer.param_groups])
+    assert decays[0] == decays[1]
 
 
 def test_learning_rate_against_a_loop():

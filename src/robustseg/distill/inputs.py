@@ -80,12 +80,22 @@ class Pairs:
     samples: int
 
     def mean(self, values: Float[Tensor, " N"]) -> Float[Tensor, ""]:
-        """Each sample's mean over its pairs (0 if it has none), averaged over all samples.
+        """Each sample's mean over its pairs (0 if it has none), averaged over all samples."""
+        return mean_by_sample(values, self.sample, self.samples)
 
-        Per sample first, so that a batch's loss is the mean of its parts' losses, whatever is absent in them.
-        """
-        count = torch.bincount(self.sample, minlength=self.samples)
-        return (values / count[self.sample]).sum() / max(self.samples, 1)
+    def only(self, chosen: Bool[Tensor, " N"]) -> Pairs:
+        """Some of them."""
+        student, teacher, sample = (rows[chosen] for rows in (self.student, self.teacher, self.sample))
+        return Pairs(student, teacher, sample, self.complete and len(sample) == len(chosen), self.samples)
+
+
+def mean_by_sample(values: Float[Tensor, " N"], sample: Int64[Tensor, " N"], samples: int) -> Float[Tensor, ""]:
+    """The mean of each sample's values (0 if it has none), averaged over all samples.
+
+    Per sample first, so that a batch's loss is the mean of its parts' losses, whatever is absent in them.
+    """
+    count = torch.bincount(sample, minlength=samples)
+    return (values / count[sample]).sum() / max(samples, 1)
 
 
 def live_pairs(
@@ -99,6 +109,16 @@ def live_pairs(
     sample, slot = pair.nonzero(as_tuple=True)
     first = sample * present.shape[1]
     return Pairs(first + slot, first + taught_by[sample, slot], sample, len(sample) == pair.numel(), len(pair))
+
+
+def paired_rows(
+    student: Float[Tensor, "B M C h w"], teacher: Float[Tensor, "B M C h w"], pairs: Pairs
+) -> tuple[Float[Tensor, "N h w C"], Float[Tensor, "N h w C"]]:
+    """The maps that are compared, in full precision; the teacher's without gradient."""
+    own, other = flat_rows(student), flat_rows(teacher.detach())
+    if not pairs.complete:
+        own, other = own.index_select(0, pairs.student), other.index_select(0, pairs.teacher)
+    return full_precision(own), full_precision(other)
 
 
 def flat_rows(maps: Float[Tensor, "B M C h w"]) -> Float[Tensor, "BM h w C"]:

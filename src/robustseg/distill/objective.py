@@ -13,14 +13,16 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from robustseg.distill.anyseg import crossmodal, unimodal
 from robustseg.distill.cross_entropy import ohem_cross_entropy
+from robustseg.distill.ifv import ifv
 from robustseg.distill.inputs import Maps
 from robustseg.distill.logits import logit_kl
 from robustseg.distill.prototypes import Matching, hpdm
 from robustseg.distill.representation import rrm
-from robustseg.recipe import Distill
+from robustseg.recipe import LOSSES, Distill
 
-OF_MAPS = ("hpdm", "rrm")
+OF_MAPS = ("hpdm", "rrm", "umd", "cmd", "ifv")
 """The losses that read unfused maps, which are only spread out for them."""
 
 
@@ -92,6 +94,7 @@ class Objective:
         read_maps = not self.weights.keys().isdisjoint(OF_MAPS)
         maps = {"student": student.maps, "teacher": teacher.maps} if read_maps else {}
         masks = {"present": present, "teacher_present": teacher_present}
+        classes = {"labels": labels, "num_classes": self.num_classes}
         answers = len(student.logits) // max(len(labels), 1)  # D
         asked = labels if answers == 1 else labels.repeat(answers, 1, 1)  # D*B H W
         terms: dict[str, Callable[[], Tensor]] = {
@@ -110,13 +113,15 @@ class Objective:
             "hpdm": lambda: hpdm(
                 **maps,
                 **masks,
-                labels=labels,
-                num_classes=self.num_classes,
+                **classes,
                 permutation=permutation if recipe.hybrid else None,
                 form=recipe.hpdm_form,
                 matching=Matching(recipe.hpdm_axis, recipe.hpdm_printed_order, recipe.hpdm_temperature),
             ),
             "rrm": lambda: rrm(**maps, **masks, form=recipe.rrm_form, generator=generator),
+            "umd": lambda: unimodal(**maps, **masks),
+            "cmd": lambda: crossmodal(**maps, **masks),
+            "ifv": lambda: ifv(**maps, **masks, **classes, of=recipe.ifv_of),
         }
         return {name: terms[name]() for name in self.weights}
 
@@ -125,13 +130,7 @@ class Objective:
         return torch.stack([weight * losses[name] for name, weight in self.weights.items()]).sum()
 
     def _all_weights(self) -> dict[str, float]:
-        recipe = self.distill
-        return {
-            "cross_entropy": recipe.cross_entropy,
-            "logit_kl": recipe.logit_kl,
-            "hpdm": recipe.hpdm,
-            "rrm": recipe.rrm,
-        }
+        return {name: getattr(self.distill, name) for name in LOSSES}
 
 
 def gradient_shares(

@@ -15,10 +15,10 @@ from robustseg.distill.inputs import (
     Maps,
     Pairs,
     check_maps,
-    flat_rows,
     full_precision,
     live_pairs,
     nothing,
+    paired_rows,
     without_autocast,
 )
 
@@ -91,7 +91,7 @@ def rrm(
         match form:
             case "ours":
                 pairs = live_pairs(present, teacher_present)
-                stages = [_stage(own, other.detach(), pairs) for own, other in zip(student, teacher, strict=True)]
+                stages = [_stage(own, other, pairs) for own, other in zip(student, teacher, strict=True)]
                 return torch.stack(stages).mean()
             case "released":
                 return _released(student, teacher, present, everything, noise or _normal(generator))
@@ -100,10 +100,7 @@ def rrm(
 
 
 def _stage(student: Float[Tensor, "B M C h w"], teacher: Float[Tensor, "B M C h w"], pairs: Pairs) -> Float[Tensor, ""]:
-    own, other = flat_rows(student), flat_rows(teacher)
-    if not pairs.complete:
-        own, other = own.index_select(0, pairs.student), other.index_select(0, pairs.teacher)
-    own, other = full_precision(own), full_precision(other)  # N h w C
+    own, other = paired_rows(student, teacher, pairs)  # N h w C
     excess = mean_square(own - other) / _noise_variance(other)  # N h w
     return pairs.mean(excess.log1p().mean((1, 2)) / 2)
 

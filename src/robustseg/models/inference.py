@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+_TWICE = ContextVar("_TWICE", default=False)
 
 
 def in_pieces(tensors: Sequence[Tensor]) -> bool:
@@ -22,7 +27,18 @@ def learns_in_pieces(tensors: Sequence[Tensor]) -> bool:
 
     There parts of a network have gradients that are written by hand and computed piece by piece.
     """
-    return torch.is_grad_enabled() and _plain(tensors)
+    return torch.is_grad_enabled() and _plain(tensors) and not _TWICE.get()
+
+
+@contextmanager
+def twice_differentiable() -> Iterator[None]:
+    """Within it networks are computed as a whole and attention by single operations: gradients have gradients."""
+    before = _TWICE.set(True)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        _TWICE.reset(before)
 
 
 def _plain(tensors: Sequence[Tensor]) -> bool:

@@ -12,6 +12,7 @@ from typing import Literal
 from robustseg.recipe.data import BENCHMARKS, Data, Habit, Kind, Muses, Transforms, World
 from robustseg.recipe.rules import LARGEST, SMALLEST, require
 from robustseg.recipe.training import (
+    LOSSES,
     OWN_MAPS,
     Absence,
     Backbone,
@@ -22,12 +23,14 @@ from robustseg.recipe.training import (
     Private,
     Schedule,
     Sight,
+    Taught,
     check_fusion,
 )
 
 __all__ = [
     "BENCHMARKS",
     "LARGEST",
+    "LOSSES",
     "OWN_MAPS",
     "SMALLEST",
     "Absence",
@@ -45,6 +48,7 @@ __all__ = [
     "Schedule",
     "Scoring",
     "Sight",
+    "Taught",
     "Transforms",
     "World",
     "check_fusion",

@@ -12,6 +12,10 @@ Backbone = Literal["mit_nano", "mit_b0", "mit_b1", "mit_b2", "mit_b3", "mit_b4",
 Absence = Literal["remove", "zero"]
 Fusion = Literal["mean", "weighted", "early", "late", "pair"]
 Private = Literal["patch", "norm"]
+Taught = Literal["dominant", "others", "all"]
+
+LOSSES = ("cross_entropy", "logit_kl", "hpdm", "rrm", "umd", "cmd", "ifv")
+"""The weights in `Distill`."""
 
 OWN_MAPS: frozenset[Fusion] = frozenset({"early", "pair"})
 """Fusions that encode a modality into other maps than the standard network: no loss can compare them."""
@@ -157,6 +161,11 @@ class Distill:
         hybrid: Whether a student modality is taught by a randomly permuted teacher modality.
         rrm: Weight of the representation regularisation.
         rrm_form: "ours" or "released".
+        umd: Weight of AnySeg-style distillation of each modality's features.
+        cmd: Weight of AnySeg-style distillation of the likeness between modalities.
+        ifv: Weight of the distillation of intra-class feature variation.
+        ifv_of: Which modalities that teaches: "dominant" = the better half of those that are there, those whose
+            features are most like the mean of all; "others" = the rest; "all".
         class_weights: Of the cross-entropy: "none", or "inverse" = by the inverse of a class's share of the training
             pixels, "log" = 1 / log(1.02 + share). Shares are of at most 200 training frames; one below 0.1 % counts as
             0.1 %. Either is scaled so that a pixel's weight is 1 on average.
@@ -176,12 +185,16 @@ class Distill:
     hybrid: bool = True
     rrm: float = 1.0
     rrm_form: Literal["ours", "released"] = "ours"
+    umd: float = 0.0
+    cmd: float = 0.0
+    ifv: float = 0.0
+    ifv_of: Taught = "dominant"
     class_weights: Literal["none", "inverse", "log"] = "none"
     ohem_threshold: float = 0.7
     ohem_min_kept: float = 1 / 16
 
     def __post_init__(self) -> None:
-        for name in ("cross_entropy", "logit_kl", "hpdm", "rrm"):
+        for name in LOSSES:
             require(0 <= getattr(self, name) < math.inf, f"{name} must be a weight of 0 or more", getattr(self, name))
         require(self.hpdm_temperature > 0, "hpdm_temperature must be above 0", self.hpdm_temperature)
         require(0 < self.ohem_threshold <= 1, "ohem_threshold must lie above 0, up to 1", self.ohem_threshold)

@@ -77,13 +77,14 @@ def fit(fabric: Fabric, stage: Stage) -> Running:
 
 def _start(fabric: Fabric, stage: Stage) -> tuple[nn.Module, Running]:
     """The step as all processes share it, in training mode, and its moving parts as the last checkpoint left them."""
-    model = cast(Step, stage.step).model.to(fabric.device)
+    step = cast(Step, stage.step)
+    model, besides = step.model.to(fabric.device), step.besides.to(fabric.device)
     if stage.machine.sync_batchnorm and fabric.world_size > 1:
         share_batchnorm(model)
     average = moving_average(model, stage.schedule.ema)
     warnings.filterwarnings("ignore", "Grad strides do not match")  # a matter of DDP's speed, not of its result
-    module, optimizer = fabric.setup(stage.step, adamw(model, stage.schedule))
-    running = Running(model, optimizer, average, fabric.strategy.precision)
+    module, optimizer = fabric.setup(stage.step, adamw(nn.ModuleList([model, besides]), stage.schedule))
+    running = Running(model, besides, optimizer, average, fabric.strategy.precision)
     if (state := load_checkpoint(stage.folder)) is not None:
         running.restore(state)
     module.train()

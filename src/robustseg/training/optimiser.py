@@ -1,4 +1,4 @@
-"""AdamW without decay on 1-D parameters, warm-up and polynomial decay per step, the moving average of the weights."""
+"""AdamW without decay on biases and norms, warm-up and polynomial decay per step, the moving average of the weights."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ from torch import nn
 from torch.optim import AdamW, Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from robustseg.models.private import private_tensors
 from robustseg.recipe import Schedule
 
 
 def adamw(model: nn.Module, schedule: Schedule) -> AdamW:
-    """The optimiser; biases, norms and other 1-D parameters get no weight decay."""
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    """The optimiser; biases, norms and other 1-D parameters, of each modality or of all, get no weight decay."""
+    parameters = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    private = set(private_tensors(model))
+    decaying = {name for name, parameter in parameters.items() if parameter.ndim - (name in private) > 1}
     groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": schedule.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": [p for name, p in parameters.items() if name in decaying], "weight_decay": schedule.weight_decay},
+        {"params": [p for name, p in parameters.items() if name not in decaying], "weight_decay": 0.0},
     ]
-    on_cpu = all(parameter.device.type == "cpu" for parameter in parameters)
+    on_cpu = all(parameter.device.type == "cpu" for parameter in parameters.values())
     return AdamW(groups, lr=schedule.lr, fused=on_cpu or None)  # on GPUs it would stand in fp16's way
 
 

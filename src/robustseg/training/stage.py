@@ -20,9 +20,15 @@ from robustseg.training.batches import TrainingFrames, steps_per_epoch
 
 
 class Step(Protocol):
-    """What a stage minimises: a module holding `model`, whose call gives named losses, weighted by `weights`."""
+    """What a stage minimises: a module holding `model`, whose call gives named losses, weighted by `weights`.
+
+    Attributes:
+        model: What is trained, scored and kept.
+        besides: What is trained along and left behind.
+    """
 
     model: Segmenter
+    besides: nn.Module
 
     @property
     def weights(self) -> dict[str, float]: ...
@@ -73,6 +79,7 @@ class Running:
     """A stage's moving parts: what a checkpoint holds.
 
     Attributes:
+        besides: What is trained along with the model and left behind.
         precision: Mixed precision's own state: the loss scale of "16-mixed".
         step: Optimiser steps done.
         score: The best selection score so far.
@@ -82,6 +89,7 @@ class Running:
     """
 
     model: Segmenter
+    besides: nn.Module
     optimizer: Optimizer
     average: AveragedModel | None
     precision: Precision
@@ -105,6 +113,7 @@ class Running:
             "scores": self.scores,
             "seconds": self.seconds,
             "model": self.model.state_dict(),
+            "besides": self.besides.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "precision": self.precision.state_dict(),
             "average": None if self.average is None else self.average.state_dict(),
@@ -116,6 +125,7 @@ class Running:
         self.seconds = state["seconds"]
         self.scores = [tuple(entry) for entry in state["scores"]]
         self.model.load_state_dict(state["model"])
+        self.besides.load_state_dict(state["besides"])
         ways = [group.get("fused") for group in self.optimizer.param_groups]
         self.optimizer.load_state_dict(state["optimizer"])
         for group, way in zip(self.optimizer.param_groups, ways, strict=True):

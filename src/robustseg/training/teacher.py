@@ -21,6 +21,7 @@ class TeacherStep(nn.Module):
     def __init__(self, model: Segmenter, distill: Distill, class_weights: Float[Tensor, " K"] | None = None) -> None:
         super().__init__()
         self.model = model
+        self.besides = nn.ModuleList()
         self.threshold = distill.ohem_threshold
         self.min_kept = distill.ohem_min_kept
         self.class_weights = class_weights
