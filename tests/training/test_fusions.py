@@ -63,6 +63,13 @@ def test_a_pair_trains_its_weightings_and_the_students_decoder(recipe, tmp_path,
     assert evaluate(load(folder), open_frames(made.data, "val")).counts.shape[:2] == (4, 15)
 
 
+@pytest.mark.parametrize("fusion", ["early", "late", "pair"])
+def test_the_entropy_of_images_is_trained_too(recipe, tmp_path, trained, fusion) -> None:
+    distill = replace(pair_of(trained) if fusion == "pair" else PLAIN, entropy_inputs=1.0)
+    folder = train(recipe(tmp_path, model=Model(width=16, fusion=fusion), distill=distill))
+    assert load(folder).card.fusion == fusion
+
+
 def test_a_pair_keeps_the_licences_of_both(recipe, tmp_path, trained) -> None:
     teacher = tmp_path / "licensed"
     teacher.mkdir()
@@ -90,6 +97,8 @@ def test_losses_on_maps_that_cannot_be_compared_are_refused(recipe, tmp_path, tr
         train(recipe(tmp_path, model=Model(width=16, fusion="pair"), distill=pair_of(trained, rrm=1.0)))
     with pytest.raises(ValueError, match=r"set distill.cmd, distill.ifv to 0"):
         train(recipe(tmp_path, model=early, distill=replace(PLAIN, cmd=1.0, ifv=1.0)))
+    with pytest.raises(ValueError, match=r"set distill.prediction to 0"):
+        train(recipe(tmp_path, model=Model(width=16, fusion="late"), distill=replace(PLAIN, prediction=1.0)))
     assert not (tmp_path / "small").exists()
     folder = train(recipe(tmp_path, name="early", model=early, distill=PLAIN)).parent / "teacher"
     distill = Distill(teacher=str(folder), student_init="scratch")

@@ -69,9 +69,9 @@ def frame_macs(card: ModelCard, size: tuple[int, int], present: int) -> int:
     """Multiply-adds of one frame in inference, with so many modalities present.
 
     Counted as what a second frame adds to a first: merging the decoder's weights is no work of a frame. Upsampling,
-    which on CPUs is a product with small matrices, is left out, and so is fusing: a weighted mean's scores take one
-    multiply-add for every value of the maps. Under absence "zero" a zero image of every modality is encoded as well,
-    see `Segmenter.encode_batch`; in a batch all frames share it.
+    which on CPUs is a product with small matrices, is left out, and so are sums, of which means are made. Under absence
+    "zero" a zero image of every modality is encoded as well, see `Segmenter.encode_batch`; in a batch all frames share
+    it.
     """
     model = structure(replace(card, absence="remove")).eval()
     every = torch.arange(len(card.modalities))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from robustseg.distill.anyseg import crossmodal, unimodal
 from robustseg.distill.cross_entropy import ohem_cross_entropy
+from robustseg.distill.entropy import feature_entropy
 from robustseg.distill.ifv import ifv
 from robustseg.distill.inputs import Maps
 from robustseg.distill.logits import logit_kl
@@ -22,7 +23,7 @@ from robustseg.distill.prototypes import Matching, hpdm
 from robustseg.distill.representation import rrm
 from robustseg.recipe import LOSSES, Distill
 
-OF_MAPS = ("hpdm", "rrm", "umd", "cmd", "ifv")
+OF_MAPS = ("hpdm", "rrm", "umd", "cmd", "ifv", "consistency", "entropy_features", "prediction")
 """The losses that read unfused maps, which are only spread out for them."""
 
 
@@ -43,7 +44,10 @@ class Prediction(Protocol):
 
 @dataclass(frozen=True)
 class Objective:
-    """The losses of a recipe; a term of weight 0 is not computed.
+    """The losses of a recipe, as far as they are of predictions and maps; a term of weight 0 is not computed.
+
+    Those that take the images or the network as well are computed where these are known, see
+    `robustseg.training.student`.
 
     Attributes:
         distill: Weights and forms.
@@ -67,6 +71,15 @@ class Objective:
         """Loss name -> weight, of the losses that have one."""
         return {name: weight for name, weight in self._all_weights().items() if weight > 0}
 
+    @property
+    def supervision(self) -> dict[str, Any]:
+        """How every cross-entropy chooses and weighs pixels: arguments of `ohem_cross_entropy`."""
+        return {
+            "threshold": self.distill.ohem_threshold,
+            "min_kept": self.distill.ohem_min_kept,
+            "class_weights": self.class_weights,
+        }
+
     def __call__(
         self,
         *,
@@ -77,6 +90,7 @@ class Objective:
         teacher_present: Bool[Tensor, "B M"] | None = None,
         permutation: Int64[Tensor, "B M"] | None = None,
         generator: torch.Generator | None = None,
+        target: Float[Tensor, "_DB K _h _w"] | None = None,
     ) -> dict[str, Float[Tensor, ""]]:
         """Loss name -> unweighted loss.
 
@@ -89,6 +103,7 @@ class Objective:
             teacher_present: The teacher's; None = all.
             permutation: See `hpdm`; not used where the recipe is not `hybrid`.
             generator: Of the noise of the released RRM.
+            target: Logits that teach each of the D*B answers; None = the teacher's teach all answers to a sample.
         """
         recipe = self.distill
         read_maps = not self.weights.keys().isdisjoint(OF_MAPS)
@@ -97,17 +112,12 @@ class Objective:
         classes = {"labels": labels, "num_classes": self.num_classes}
         answers = len(student.logits) // max(len(labels), 1)  # D
         asked = labels if answers == 1 else labels.repeat(answers, 1, 1)  # D*B H W
+        taught = teacher.logits.repeat(answers, 1, 1, 1) if target is None and answers > 1 else teacher.logits
         terms: dict[str, Callable[[], Tensor]] = {
-            "cross_entropy": lambda: ohem_cross_entropy(
-                student.logits,
-                asked,
-                threshold=recipe.ohem_threshold,
-                min_kept=recipe.ohem_min_kept,
-                class_weights=self.class_weights,
-            ),
+            "cross_entropy": lambda: ohem_cross_entropy(student.logits, asked, **self.supervision),
             "logit_kl": lambda: logit_kl(
                 student=student.logits,
-                teacher=teacher.logits if answers == 1 else teacher.logits.repeat(answers, 1, 1, 1),
+                teacher=taught if target is None else target,
                 size=(labels.shape[1], labels.shape[2]),
             ),
             "hpdm": lambda: hpdm(
@@ -122,8 +132,9 @@ class Objective:
             "umd": lambda: unimodal(**maps, **masks),
             "cmd": lambda: crossmodal(**maps, **masks),
             "ifv": lambda: ifv(**maps, **masks, **classes, of=recipe.ifv_of),
+            "entropy_features": lambda: feature_entropy(student.maps, present),
         }
-        return {name: terms[name]() for name in self.weights}
+        return {name: terms[name]() for name in self.weights if name in terms}
 
     def total(self, losses: Mapping[str, Tensor]) -> Float[Tensor, ""]:
         """The weighted sum."""

@@ -25,7 +25,7 @@ BRANCHES = 2
 
 
 class FrozenPair(nn.Module):
-    """Two encoders that stay as they are: no gradient, and evaluation mode whatever `train()` says.
+    """Two encoders that stay as they are: no gradient of their own, and evaluation mode whatever `train()` says.
 
     Twice the parameters, and twice the work, of one.
 
@@ -40,13 +40,13 @@ class FrozenPair(nn.Module):
         self.second = second
         self.eval().requires_grad_(False)
 
-    @torch.no_grad()
     def forward(
         self, images: Float[Tensor, "N 3 H W"], modality: Int64[Tensor, " N"]
     ) -> list[Float[Tensor, "N _2C _h _w"]]:
         """Both encoders' maps, the first one's channels first."""
-        both = zip(self.first(images, modality), self.second(images, modality), strict=True)
-        return [torch.cat(stage, dim=1) for stage in both]
+        with torch.set_grad_enabled(torch.is_grad_enabled() and images.requires_grad):
+            both = zip(self.first(images, modality), self.second(images, modality), strict=True)
+            return [torch.cat(stage, dim=1) for stage in both]
 
     def train(self, mode: bool = True) -> FrozenPair:
         """Stays in evaluation mode."""

@@ -156,7 +156,14 @@ class Segmenter(nn.Module):
         Raises:
             ValueError: The number of modalities is not the model's, or a subset is empty.
         """
-        encoded = self.encode_batch(images, subsets.any(dim=1))
+        return self.answers_from(self.encode_batch(images, subsets.any(dim=1)), subsets)
+
+    def answers_from(self, encoded: Encoded, subsets: Bool[Tensor, "B D M"]) -> Output:
+        """The same for subsets of what was encoded before.
+
+        Raises:
+            ValueError: A subset is empty or holds what was not encoded.
+        """
         fused = [self.fuse(encoded.maps, encoded.sample, encoded.modality, subset) for subset in subsets.unbind(1)]
         together = fused[0] if len(fused) == 1 else joined(fused)
         return Output(self.decode(together), together.maps, encoded)

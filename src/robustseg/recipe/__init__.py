@@ -23,6 +23,7 @@ from robustseg.recipe.training import (
     Private,
     Schedule,
     Sight,
+    Target,
     Taught,
     check_fusion,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "Schedule",
     "Scoring",
     "Sight",
+    "Target",
     "Taught",
     "Transforms",
     "World",
@@ -118,5 +120,7 @@ class Recipe:
     def __post_init__(self) -> None:
         require(bool(re.fullmatch(r"[\w][\w.-]*", self.name)), "name must be one folder's name", self.name)
         require(0 < self.holdout < 1, "holdout is a fraction between 0 and 1", self.holdout)
+        once = self.model.gradient_checkpointing and self.distill.entropy_inputs > 0
+        require(not once, "entropy_inputs needs gradients of gradients: no gradient_checkpointing", once)
         for name in ("seed", "holdout_seed"):
             require(0 <= getattr(self, name) < 2**63, f"{name} must be 0 or more", getattr(self, name))

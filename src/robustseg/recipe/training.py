@@ -13,8 +13,21 @@ Absence = Literal["remove", "zero"]
 Fusion = Literal["mean", "weighted", "early", "late", "pair"]
 Private = Literal["patch", "norm"]
 Taught = Literal["dominant", "others", "all"]
+Target = Literal["everything", "superset"]
 
-LOSSES = ("cross_entropy", "logit_kl", "hpdm", "rrm", "umd", "cmd", "ifv")
+LOSSES = (
+    "cross_entropy",
+    "logit_kl",
+    "hpdm",
+    "rrm",
+    "umd",
+    "cmd",
+    "ifv",
+    "consistency",
+    "entropy_inputs",
+    "entropy_features",
+    "prediction",
+)
 """The weights in `Distill`."""
 
 OWN_MAPS: frozenset[Fusion] = frozenset({"early", "pair"})
@@ -153,6 +166,8 @@ class Distill:
         student_init: "scratch", "teacher", or the path of a model folder.
         cross_entropy: Weight of the supervised OHEM cross-entropy.
         logit_kl: Weight of KL(teacher || student) of the logits, divided by B*K*H*W.
+        target: Which prediction of the teacher that is: "everything" = of all that the frame has; "superset" = of the
+            student's subset and the one modality more with which the teacher is least wrong.
         hpdm: Weight of the hybrid prototype distillation.
         hpdm_form: "paper" or "released".
         hpdm_axis: What the softmax of the paper's form runs over: "class" or "channel".
@@ -166,6 +181,13 @@ class Distill:
         ifv: Weight of the distillation of intra-class feature variation.
         ifv_of: Which modalities that teaches: "dominant" = the better half of those that are there, those whose
             features are most like the mean of all; "others" = the rest; "all".
+        consistency: Weight of MAGIC-style consistency: the better half of the modalities is supervised by itself, and
+            taught by the prediction of all that the student sees.
+        entropy_inputs: Weight of functional entropy by the inputs, a gradient of a gradient: a step takes 3 to 4 times
+            as long. On the built-in world the term lies between 0.1 and 1 and pulls ten times as much as cross-entropy.
+        entropy_features: Weight of functional entropy by the features; on the built-in world it is about 15000.
+        prediction: Weight of predicting, from the student's fused features, the teacher's features of the modalities
+            that the student lacks, by layers that exist in training only.
         class_weights: Of the cross-entropy: "none", or "inverse" = by the inverse of a class's share of the training
             pixels, "log" = 1 / log(1.02 + share). Shares are of at most 200 training frames; one below 0.1 % counts as
             0.1 %. Either is scaled so that a pixel's weight is 1 on average.
@@ -177,6 +199,7 @@ class Distill:
     student_init: str = "teacher"
     cross_entropy: float = 1.0
     logit_kl: float = 10.0
+    target: Target = "everything"
     hpdm: float = 5.0
     hpdm_form: Literal["paper", "released"] = "paper"
     hpdm_axis: Literal["class", "channel"] = "class"
@@ -189,6 +212,10 @@ class Distill:
     cmd: float = 0.0
     ifv: float = 0.0
     ifv_of: Taught = "dominant"
+    consistency: float = 0.0
+    entropy_inputs: float = 0.0
+    entropy_features: float = 0.0
+    prediction: float = 0.0
     class_weights: Literal["none", "inverse", "log"] = "none"
     ohem_threshold: float = 0.7
     ohem_min_kept: float = 1 / 16

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from robustseg.models.fusion import Encoded
 from robustseg.models.segmenter import Output, Segmenter
 
 
@@ -28,3 +29,8 @@ class FrozenTeacher:
     def __call__(self, images: Float[Tensor, "B M 3 H W"], present: Bool[Tensor, "B M"]) -> Output:
         """The teacher's answer for normalised images, logits at its decoder's resolution."""
         return self._model.coarse(images, present)
+
+    @torch.no_grad()
+    def answers_from(self, encoded: Encoded, subsets: Bool[Tensor, "B D M"]) -> Output:
+        """Its answers for D subsets of what it encoded, see `Segmenter.answers_from`."""
+        return self._model.answers_from(encoded, subsets)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -13,7 +14,9 @@ from robustseg.data.sample import Frames
 from robustseg.data.stats import class_frequency
 from robustseg.distill.class_weights import class_weights
 from robustseg.distill.objective import OF_MAPS, Objective
+from robustseg.distill.prediction import Predictors
 from robustseg.models.card import RANDOM_ORIGIN, read_card
+from robustseg.models.mit import MiT
 from robustseg.models.pair import PairFusion
 from robustseg.models.released import MIT_ORIGIN
 from robustseg.models.segmenter import Segmenter
@@ -70,7 +73,7 @@ def student_step(recipe: Recipe, frames: Frames, train_frames: Frames, device: t
     if start := start_folder(recipe):
         _start(model, known, known if start == teacher_folder(recipe) else load(start), recipe)
     objective = Objective(recipe.distill, len(frames.classes), _class_weights(recipe, train_frames))
-    return StudentStep(model, FrozenTeacher(known).to(device), objective)
+    return StudentStep(model, FrozenTeacher(known).to(device), objective, _predictors(recipe, model))
 
 
 def check_start(recipe: Recipe, frames: Frames) -> None:
@@ -97,6 +100,8 @@ def check_teaching(recipe: Recipe) -> None:
     distill, fusion = recipe.distill, recipe.model.fusion
     if fusion == "pair" and (not distill.teacher or distill.student_init in ("scratch", "teacher")):
         raise ValueError("fusion 'pair' joins two trained models: name their folders, distill.teacher and student_init")
+    if fusion == "late" and distill.prediction:
+        raise ValueError("fusion 'late' fuses no maps to predict others from: set distill.prediction to 0")
     fusions = {fusion, read_card(Path(distill.teacher)).fusion if distill.teacher else fusion}
     losses = [f"distill.{name}" for name in OF_MAPS if getattr(distill, name) > 0]
     if losses and (other := fusions & OWN_MAPS):
@@ -126,6 +131,13 @@ def _start(model: Segmenter, teacher: Segmenter | None, student: Segmenter, reci
         detail = " ".join(str(error).split())
         folder = start_folder(recipe)
         raise ValueError(f"the student cannot start from {folder}, it is another network: {detail}") from error
+
+
+def _predictors(recipe: Recipe, model: Segmenter) -> Predictors | None:
+    if not recipe.distill.prediction:
+        return None
+    generator = torch.Generator().manual_seed(recipe.seed)
+    return Predictors(cast(MiT, model.encoder).widths, model.num_modalities, generator)
 
 
 def _fresh(recipe: Recipe, frames: Frames) -> Segmenter:

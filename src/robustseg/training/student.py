@@ -1,24 +1,48 @@
-"""The second stage: random sensors, taught by the frozen teacher that sees all of them."""
+"""The second stage: random sensors, taught by the frozen teacher that sees all of them.
+
+Shapes: B batch, D subsets of each sample's modalities that are answered for, M modalities, K classes, H W image size.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+from typing import cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from robustseg.distill import Predictors, better_half, consistency, input_entropy, prediction
 from robustseg.distill.objective import Objective
-from robustseg.models.segmenter import Segmenter
+from robustseg.models.inference import twice_differentiable
+from robustseg.models.segmenter import Output, Segmenter
 from robustseg.training.batches import TrainingBatch
 from robustseg.training.frozen import FrozenTeacher
 from robustseg.training.losses import Losses
+from robustseg.training.targets import superset_logits
 
 
 class StudentStep(nn.Module):
-    """Named, unweighted losses of one batch: cross-entropy, logit KL, HPDM and RRM, as far as they have a weight."""
+    """Named, unweighted losses of one batch, those that have a weight.
 
-    def __init__(self, model: Segmenter, teacher: FrozenTeacher, objective: Objective) -> None:
+    Args:
+        model: The student.
+        teacher: Its teacher.
+        objective: Which losses, in which form.
+        predictors: What the loss "prediction" trains along with the student; others need none.
+    """
+
+    def __init__(
+        self,
+        model: Segmenter,
+        teacher: FrozenTeacher,
+        objective: Objective,
+        predictors: Predictors | None = None,
+    ) -> None:
         super().__init__()
         self.model = model
+        self.besides: nn.Module = nn.ModuleList() if predictors is None else predictors
         self.teacher = teacher
         self.objective = objective
 
@@ -30,8 +54,12 @@ class StudentStep(nn.Module):
     def forward(self, images: Float[Tensor, "B M 3 H W"], batch: TrainingBatch, step_seed: int) -> Losses:
         """`images` normalised; the losses' noise is drawn from `step_seed`."""
         generator = torch.Generator(device=images.device).manual_seed(step_seed)
+        twice = "entropy_inputs" in self.weights
+        images = images.detach().requires_grad_(twice)
         teacher = self.teacher(images, batch.present)
-        student = self.model.answers(images, batch.drawn)
+        with twice_differentiable() if twice else nullcontext():
+            student = self.model.answers(images, batch.drawn)
+            further = self._further(images, batch, student, teacher)
         losses = self.objective(
             student=student,
             teacher=teacher,
@@ -40,5 +68,53 @@ class StudentStep(nn.Module):
             teacher_present=batch.present,
             permutation=batch.permutation,
             generator=generator,
+            target=self._target(batch, teacher),
         )
-        return Losses(losses)
+        return Losses({name: (losses | further)[name] for name in self.weights})
+
+    def _target(self, batch: TrainingBatch, teacher: Output) -> Float[Tensor, "_DB K _h _w"] | None:
+        """What the logits are taught; None = the teacher's answer from all that a frame has."""
+        match self.objective.distill.target:
+            case "superset" if "logit_kl" in self.weights:
+                return superset_logits(self.teacher, teacher.encoded, labels=batch.labels, subsets=batch.drawn)
+            case _:
+                return None
+
+    def _further(
+        self, images: Float[Tensor, "B M 3 H W"], batch: TrainingBatch, student: Output, teacher: Output
+    ) -> dict[str, Tensor]:
+        """The losses that take more than two answers: the images, the network, or what is trained besides it."""
+        subsets = batch.drawn.unbind(1)
+        terms: dict[str, Callable[[], Tensor]] = {
+            "consistency": lambda: self._consistency(batch, student),
+            "entropy_inputs": lambda: _mean(
+                input_entropy(logits, batch.labels, images, subset)
+                for logits, subset in zip(student.logits.chunk(len(subsets)), subsets, strict=True)
+            ),
+            "prediction": lambda: _mean(
+                prediction(
+                    cast(Predictors, self.besides),
+                    fused=fused,
+                    teacher=teacher.maps,
+                    present=subset,
+                    teacher_present=batch.present,
+                )
+                for *fused, subset in zip(*(m.chunk(len(subsets)) for m in student.features), subsets, strict=True)
+            ),
+        }
+        return {name: terms[name]() for name in self.weights if name in terms}
+
+    def _consistency(self, batch: TrainingBatch, student: Output) -> Float[Tensor, ""]:
+        """Between each answer and that from the better half of its modalities."""
+        encoded = student.encoded
+        halves = [
+            better_half(encoded.maps, encoded.sample, encoded.modality, subset) for subset in batch.drawn.unbind(1)
+        ]
+        part = self.model.answers_from(encoded, torch.stack(halves, dim=1)).logits
+        labels = batch.labels.repeat(len(halves), 1, 1)
+        return consistency(part=part, whole=student.logits, labels=labels, **self.objective.supervision)
+
+
+def _mean(losses: Iterable[Tensor]) -> Float[Tensor, ""]:
+    """Over the answers to a batch."""
+    return torch.stack(list(losses)).mean()
