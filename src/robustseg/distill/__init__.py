@@ -1,6 +1,7 @@
 """The losses, each alone in its file, and the objective that weighs them.
 
-Cross-entropy, logit KL, HPDM and RRM are the method's; AnySeg's UMD and CMD and IFV are its rivals' and successors'.
+Cross-entropy, logit KL, HPDM and RRM are the method's, IFV is its successor's. UMD and CMD (AnySeg), consistency
+(MAGIC) and functional entropy are its rivals', as far as they are known. Prediction of absent modalities is ours.
 
 All are pure functions of tensors and usable without the rest of the package. They return an unweighted scalar, a
 differentiable 0 where there is nothing to compare, compute in float32 under autocast (double stays double), and no

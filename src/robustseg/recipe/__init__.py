@@ -120,6 +120,8 @@ class Recipe:
     def __post_init__(self) -> None:
         require(bool(re.fullmatch(r"[\w][\w.-]*", self.name)), "name must be one folder's name", self.name)
         require(0 < self.holdout < 1, "holdout is a fraction between 0 and 1", self.holdout)
+        apart = self.distill.prediction > 0 and self.model.fusion == "late"
+        require(not apart, "distill.prediction is made from fused features, fusion 'late' has none", apart)
         once = self.model.gradient_checkpointing and self.distill.entropy_inputs > 0
         require(not once, "entropy_inputs needs gradients of gradients: no gradient_checkpointing", once)
         for name in ("seed", "holdout_seed"):
