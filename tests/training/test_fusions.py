@@ -97,8 +97,8 @@ def test_losses_on_maps_that_cannot_be_compared_are_refused(recipe, tmp_path, tr
         train(recipe(tmp_path, model=Model(width=16, fusion="pair"), distill=pair_of(trained, rrm=1.0)))
     with pytest.raises(ValueError, match=r"set distill.cmd, distill.ifv to 0"):
         train(recipe(tmp_path, model=early, distill=replace(PLAIN, cmd=1.0, ifv=1.0)))
-    with pytest.raises(ValueError, match=r"set distill.prediction to 0"):
-        train(recipe(tmp_path, model=Model(width=16, fusion="late"), distill=replace(PLAIN, prediction=1.0)))
+    with pytest.raises(ValueError, match=r"fusion 'late' has none"):
+        recipe(tmp_path, model=Model(width=16, fusion="late"), distill=replace(PLAIN, prediction=1.0))
     assert not (tmp_path / "small").exists()
     folder = train(recipe(tmp_path, name="early", model=early, distill=PLAIN)).parent / "teacher"
     distill = Distill(teacher=str(folder), student_init="scratch")

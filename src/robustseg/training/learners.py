@@ -100,8 +100,6 @@ def check_teaching(recipe: Recipe) -> None:
     distill, fusion = recipe.distill, recipe.model.fusion
     if fusion == "pair" and (not distill.teacher or distill.student_init in ("scratch", "teacher")):
         raise ValueError("fusion 'pair' joins two trained models: name their folders, distill.teacher and student_init")
-    if fusion == "late" and distill.prediction:
-        raise ValueError("fusion 'late' fuses no maps to predict others from: set distill.prediction to 0")
     fusions = {fusion, read_card(Path(distill.teacher)).fusion if distill.teacher else fusion}
     losses = [f"distill.{name}" for name in OF_MAPS if getattr(distill, name) > 0]
     if losses and (other := fusions & OWN_MAPS):
