@@ -8,6 +8,8 @@ import torch
 
 from robustseg import recipe
 from robustseg.models.card import read_card
+from robustseg.models.early import EarlyFusion
+from robustseg.models.mit import SHAPES, MiT
 from robustseg.models.precision import in_precision
 from robustseg.models.released import load_encoder_weights
 from robustseg.models.segmenter import Segmenter
@@ -41,8 +43,19 @@ def build_model(model: recipe.Model, num_classes: int, num_modalities: int, *, s
     )
     built = random_segmenter(empty, seed=seed)
     if model.encoder_weights:
-        load_encoder_weights(built.encoder, Path(model.encoder_weights))
+        _start_encoder(built, model)
     return built
+
+
+def _start_encoder(built: Segmenter, model: recipe.Model) -> None:
+    match built:
+        case EarlyFusion():
+            with torch.device("meta"):
+                plain = MiT(SHAPES[model.backbone])
+            load_encoder_weights(plain.to_empty(device="cpu"), Path(model.encoder_weights))
+            built.start_from(plain)
+        case _:
+            load_encoder_weights(built.encoder, Path(model.encoder_weights))
 
 
 def load(folder: str | Path, device: str | torch.device = "cpu", *, precision: str = "fp32") -> Segmenter:

@@ -58,3 +58,23 @@ def test_zero_images_are_encoded_too(toy_model):
     card = toy_model.card
     filled = frame_macs(replace(card, absence="zero"), (64, 64), 1)
     assert filled - frame_macs(card, (64, 64), 1) == 3 * encoder_macs(card.backbone, 64, 64)
+
+
+def first_convolution(backbone: str, height: int, width: int) -> int:
+    return 49 * 3 * SHAPES[backbone].widths[0] * (height // 4) * (width // 4)
+
+
+def test_other_fusions_by_hand(toy_model):
+    size = (64, 96)
+    standard = replace(toy_model.card, fusion="mean")
+    encoder, first = (count(standard.backbone, *size) for count in (encoder_macs, first_convolution))
+    one = frame_macs(standard, size, 1)
+    weighted, early, late, pair = (replace(standard, fusion=fusion) for fusion in ("weighted", "early", "late", "pair"))
+    assert frame_macs(weighted, size, 1) > one
+    assert frame_macs(early, size, 1) == one
+    assert frame_macs(early, size, 3) - frame_macs(early, size, 2) == first
+    assert frame_macs(late, size, 3) == 3 * one
+    assert frame_macs(pair, size, 3) - frame_macs(pair, size, 2) == 2 * encoder
+    pixels = [size[0] * size[1] // 16 // 4**stage for stage in range(4)]
+    scores = sum((9 + 1) * 2 * c * p for c, p in zip(SHAPES[standard.backbone].widths, pixels, strict=True))
+    assert frame_macs(pair, size, 1) - one == encoder + scores

@@ -11,6 +11,7 @@ from robustseg.benchmark.cost import frame_macs
 from robustseg.build import build_model, load
 from robustseg.deploy import Predictor
 from robustseg.models.fusion import rows_to_fuse
+from robustseg.models.mit import SHAPES
 from robustseg.models.precision import in_precision
 from robustseg.models.standard import random_segmenter
 from robustseg.models.weighted import Reliability, WeightedSegmenter, shares, weighted_sum
@@ -176,4 +177,5 @@ def test_saved_loaded_evaluated_and_used(toy_model, toy_frames, tmp_path: Path) 
     prediction = Predictor(loaded).predict(sample.images, sample.present)
     assert prediction.used == ("rgb", "lidar")
     assert prediction.labels.shape == (32, 48)
-    assert frame_macs(card, (64, 64), 2) == frame_macs(toy_model.card, (64, 64), 2)
+    scores = sum(channels * 16**2 // 4**stage for stage, channels in enumerate(SHAPES[card.backbone].widths))
+    assert frame_macs(card, (64, 64), 2) == frame_macs(toy_model.card, (64, 64), 2) + 2 * scores

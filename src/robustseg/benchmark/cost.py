@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,7 +19,6 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from robustseg.models.card import ModelCard
-from robustseg.models.fusion import Fused
 from robustseg.models.segmenter import Segmenter
 from robustseg.models.standard import segmenter_on_meta
 from robustseg.models.weights import structure
@@ -55,24 +55,28 @@ def meta_model(backbone: str, *, width: int, classes: int, modalities: int) -> S
 
 
 def meta_logits(model: Segmenter, samples: int, modalities: int, size: tuple[int, int]) -> Float[Tensor, "B K H W"]:
-    """The logits of so many samples, each with so many modalities: encoded, averaged, decoded."""
-    images = torch.empty(samples * modalities, 3, *size, device="meta")
-    maps = model.encode(images, torch.empty(len(images), dtype=torch.int64, device="meta"))
-    present = torch.empty(samples, modalities, dtype=torch.bool, device="meta")
-    fused = Fused([stage.unflatten(0, (samples, modalities)).mean(dim=1) for stage in maps], present)
-    return model.decode(fused, size)
+    """The logits of so many samples, each with so many modalities: encoded, fused, decoded.
+
+    Which rows are fused must be known, so that this is not on the meta device.
+    """
+    present = (torch.arange(model.num_modalities) < modalities).repeat(samples, 1)
+    sample, modality = present.nonzero(as_tuple=True)
+    maps = model.encode(torch.empty(len(sample), 3, *size, device="meta"), modality.to("meta"))
+    return model.decode(model.fuse(maps, sample, modality, present), size)
 
 
 def frame_macs(card: ModelCard, size: tuple[int, int], present: int) -> int:
     """Multiply-adds of one frame in inference, with so many modalities present.
 
     Counted as what a second frame adds to a first: merging the decoder's weights is no work of a frame. Upsampling,
-    which on CPUs is a product with small matrices, is left out, and so is fusing: a weighted mean's scores take one
-    multiply-add for every value of the maps. Under absence "zero" a zero image of every modality is encoded as well,
-    see `Segmenter.encode_batch`; in a batch all frames share it.
+    which on CPUs is a product with small matrices, is left out, and so are sums, of which means are made. Under absence
+    "zero" a zero image of every modality is encoded as well, see `Segmenter.encode_batch`; in a batch all frames share
+    it.
     """
-    seen = present + (len(card.modalities) if card.absence == "zero" else 0)
-    model = structure(card).eval()
+    model = structure(replace(card, absence="remove")).eval()
+    every = torch.arange(len(card.modalities))
+    zeros = torch.empty(len(every), 3, *size, device="meta")
     with torch.no_grad():
-        one, two = (macs(lambda frames=frames: meta_logits(model, frames, seen, size)) for frames in (1, 2))
-    return two - one
+        one, two = (macs(lambda frames=frames: meta_logits(model, frames, present, size)) for frames in (1, 2))
+        filled = macs(lambda: model.encode(zeros, every.to("meta"))) if card.absence == "zero" else 0
+    return two - one + filled

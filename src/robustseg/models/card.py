@@ -11,7 +11,7 @@ from robustseg.files import write_text
 from robustseg.labels import IGNORE, MAX_CLASSES, LabelClass, label_table
 from robustseg.modalities import Modality, check_modalities
 from robustseg.models.mit import SHAPES
-from robustseg.recipe import LARGEST, SMALLEST, Absence, Fusion, Private
+from robustseg.recipe import LARGEST, SMALLEST, Absence, Fusion, Private, check_fusion
 from robustseg.strict import read_json, to_json
 
 LARGEST_WIDTH = 4096
@@ -76,6 +76,7 @@ class ModelCard:
         if len(self.modalities) > MOST_MODALITIES:
             raise ValueError(f"at most {MOST_MODALITIES} modalities are possible, got {len(self.modalities)}")
         check_modalities(self.modalities)
+        check_fusion(self.fusion, self.absence, self.private)
         label_table(self.classes, self.ignore_ids)
         _check_size("input_size", self.input_size)
         _check_size("resize", self.resize or self.input_size)

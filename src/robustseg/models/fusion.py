@@ -95,10 +95,17 @@ def masked_mean(
         to: The sample that each of them goes to; every sample gets at least one.
         batch: How many samples there are.
     """
-    chosen = pick(rows, row).permute(0, 2, 3, 1)  # P h w C
     count = torch.bincount(to, minlength=batch).to(rows.dtype)
+    return masked_sum(rows, row, to, batch) / count[:, None, None, None]
+
+
+def masked_sum(
+    rows: Float[Tensor, "N C h w"], row: Int64[Tensor, " P"], to: Int64[Tensor, " P"], batch: int
+) -> Float[Tensor, "B C h w"]:
+    """The sum of the rows that `masked_mean` averages; the other rows are never read."""
+    chosen = pick(rows, row).permute(0, 2, 3, 1)  # P h w C
     total = chosen.new_zeros(batch, *chosen.shape[1:]).index_add(0, to, chosen)
-    return (total / count[:, None, None, None]).permute(0, 3, 1, 2)
+    return total.permute(0, 3, 1, 2)
 
 
 def even_mean(rows: Float[Tensor, "N C h w"], batch: int) -> Float[Tensor, "B C h w"]:
@@ -106,9 +113,15 @@ def even_mean(rows: Float[Tensor, "N C h w"], batch: int) -> Float[Tensor, "B C 
 
     Of one row each it is these rows themselves, not a copy.
     """
+    total, each = even_sum(rows, batch), len(rows) // batch
+    return total if each == 1 else total / each
+
+
+def even_sum(rows: Float[Tensor, "N C h w"], batch: int) -> Float[Tensor, "B C h w"]:
+    """The sum of the rows that `even_mean` averages; of one row each it is these rows themselves."""
     each = rows.permute(0, 2, 3, 1).unflatten(0, (batch, -1))  # B N/B h w C
-    mean = each[:, 0] if each.shape[1] == 1 else each.sum(dim=1) / each.shape[1]
-    return mean.permute(0, 3, 1, 2)
+    total = each[:, 0] if each.shape[1] == 1 else each.sum(dim=1)
+    return total.permute(0, 3, 1, 2)
 
 
 def in_order(row: Int64[Tensor, " P"], to: Int64[Tensor, " P"], count: int, batch: int) -> bool:

@@ -72,6 +72,9 @@ def in_precision(model: Segmenter, name: str) -> Segmenter:
         raise ValueError(f"the model is in {known} already: load it anew to have it in {name}")
     _check_device(next(model.parameters()).device, name)
     lowered = copy.deepcopy(model).eval().requires_grad_(False)
+    for part, module in lowered.named_children():
+        if part != "decoder":  # it rounds its weights itself, after it has multiplied them
+            module.to(PRECISIONS[name])
     lowered.encoder = LowEncoder(lowered.encoder, PRECISIONS[name]).eval()
     return lowered
 

@@ -1,4 +1,4 @@
-"""The standard network, MiT and its MLP head, first without memory, then with random starting weights."""
+"""Every network of MiT and its MLP head, first without memory, then with random starting weights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ import torch
 from torch import Generator, nn
 
 from robustseg.models.decoder import Decoder
+from robustseg.models.early import Bias, EarlyFusion, FirstConvolution, Trunk
+from robustseg.models.late import LateFusion
 from robustseg.models.mit import SHAPES, MiT, Stage
+from robustseg.models.pair import FrozenPair, PairFusion, Weighting
 from robustseg.models.private import PrivateNorm, PrivatePatch, SharedNorm, SharedPatch
 from robustseg.models.segmenter import Segmenter
 from robustseg.models.weighted import Reliability, WeightedSegmenter
@@ -32,7 +35,7 @@ def segmenter_on_meta(
 ) -> Segmenter:
     """The network's structure on the meta device: names and shapes, but neither memory nor values.
 
-    The arguments are those of `robustseg.recipe.Model`.
+    The arguments are those of `robustseg.recipe.Model`, which checks what goes with what.
 
     Raises:
         ValueError: There is no such backbone.
@@ -54,6 +57,15 @@ def segmenter_on_meta(
             case "weighted":
                 reliability = [Reliability(num_modalities, width) for width in encoder.widths]
                 return WeightedSegmenter(encoder, decoder, reliability, absence=absence, num_modalities=num_modalities)
+            case "early":
+                first = FirstConvolution(num_modalities, encoder.widths[0])
+                return EarlyFusion(first, Trunk(encoder), decoder=decoder, num_modalities=num_modalities)
+            case "late":
+                return LateFusion(encoder, decoder, num_modalities=num_modalities)
+            case "pair":
+                both = FrozenPair(encoder, MiT(SHAPES[backbone]))
+                weightings = [Weighting(channels) for channels in encoder.widths]
+                return PairFusion(both, weightings, decoder=decoder, num_modalities=num_modalities)
 
 
 def random_segmenter(empty: Segmenter, *, seed: int) -> Segmenter:
@@ -92,12 +104,17 @@ def initialise(model: nn.Module, generator: Generator) -> None:
                 one = torch.empty_like(module.weight[0])
                 fan_out = one[:, 0].numel()
                 module.weight.copy_(one.normal_(0, math.sqrt(2 / fan_out), generator=generator))
-            case nn.LayerNorm() | nn.BatchNorm2d() | PrivateNorm() | Reliability():
+            case nn.LayerNorm() | nn.BatchNorm2d() | PrivateNorm() | Reliability() | Bias():
                 module.reset_parameters()
             case _:
                 continue
         if isinstance(module, nn.Linear | nn.Conv2d | PrivatePatch) and module.bias is not None:
             module.bias.zero_()
     for module in model.modules():
-        if isinstance(module, Decoder):  # all classes start about equally likely
-            module.classifier.weight.normal_(0, 0.01, generator=generator)
+        match module:
+            case Decoder():  # all classes start about equally likely
+                module.classifier.weight.normal_(0, 0.01, generator=generator)
+            case Weighting():  # and all branches
+                module.score.weight.normal_(0, 0.01, generator=generator)
+            case _:
+                continue

@@ -92,7 +92,9 @@ def shares(
         slot: Sample * M + modality of each row, no two alike; every sample gets at least one.
         present: For B and M alone.
     """
-    every = scores.new_full((present.numel(), *scores.shape[1:]), -torch.inf).index_copy(0, slot, scores)
+    every = scores.new_full((present.numel(), *scores.shape[1:]), -torch.inf).index_copy(
+        0, slot.to(scores.device), scores
+    )
     return every.unflatten(0, present.shape).softmax(dim=1).flatten(0, 1)[slot]
 
 
@@ -108,7 +110,11 @@ def weighted_sum(
         batch: How many samples there are.
     """
     weighted = rows.permute(0, 2, 3, 1) * share.to(rows.dtype)[..., None]  # P h w C
-    return weighted.new_zeros(batch, *weighted.shape[1:]).index_add(0, to, weighted).permute(0, 3, 1, 2)
+    return (
+        weighted.new_zeros(batch, *weighted.shape[1:])
+        .index_add(0, to.to(weighted.device), weighted)
+        .permute(0, 3, 1, 2)
+    )
 
 
 def reliability_tensors(model: nn.Module) -> list[str]:

@@ -13,6 +13,7 @@ from robustseg.recipe.data import BENCHMARKS, Data, Habit, Kind, Muses, Transfor
 from robustseg.recipe.rules import LARGEST, SMALLEST, require
 from robustseg.recipe.training import (
     LOSSES,
+    OWN_MAPS,
     Absence,
     Backbone,
     Distill,
@@ -24,12 +25,14 @@ from robustseg.recipe.training import (
     Sight,
     Target,
     Taught,
+    check_fusion,
 )
 
 __all__ = [
     "BENCHMARKS",
     "LARGEST",
     "LOSSES",
+    "OWN_MAPS",
     "SMALLEST",
     "Absence",
     "Backbone",
@@ -50,6 +53,7 @@ __all__ = [
     "Taught",
     "Transforms",
     "World",
+    "check_fusion",
     "require",
 ]
 

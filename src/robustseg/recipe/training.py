@@ -10,7 +10,7 @@ from robustseg.recipe.rules import require
 
 Backbone = Literal["mit_nano", "mit_b0", "mit_b1", "mit_b2", "mit_b3", "mit_b4", "mit_b5"]
 Absence = Literal["remove", "zero"]
-Fusion = Literal["mean", "weighted"]
+Fusion = Literal["mean", "weighted", "early", "late", "pair"]
 Private = Literal["patch", "norm"]
 Taught = Literal["dominant", "others", "all"]
 Target = Literal["everything", "superset"]
@@ -30,6 +30,9 @@ LOSSES = (
 )
 """The weights in `Distill`."""
 
+OWN_MAPS: frozenset[Fusion] = frozenset({"early", "pair"})
+"""Fusions that encode a modality into other maps than the standard network: no loss can compare them."""
+
 
 @dataclass(frozen=True)
 class Model:
@@ -41,9 +44,12 @@ class Model:
             trained on the built-in world: 256 and 128 scored no less than 768, 64 and 32 several points of mIoU less;
             what each saves is in benchmarks/results/decoder_width.md.
         absence: "remove" = absent modalities leave the mean; "zero" = they stay as zero images, the mean divides by M.
-        fusion: How modalities become one, stage by stage: "mean" = the mean of the present ones' maps; "weighted" = at
+        fusion: How modalities become one: "mean" = the mean of the present ones' maps, stage by stage; "weighted" = at
             every pixel the more reliable ones weigh more, as the network tells from their maps. It starts as the plain
-            mean, and a student may start from a teacher with that.
+            mean, and a student may start from a teacher with that. "early" = their channels are one image, zeros where
+            absent, to one encoder; "late" = each is segmented on its own, and the mean of the class probabilities is
+            the prediction; "pair" = the frozen encoders of `distill.teacher` and `distill.student_init`, weighted at
+            every pixel by what is learned, and a decoder that goes on learning from where the latter's is.
         private: What each modality has of its own in the encoder, all else being shared: "patch" = the first patch
             embedding, "norm" = gains and biases of every LayerNorm. A student may start from a teacher that shares
             them.
@@ -68,6 +74,15 @@ class Model:
         for name in ("dropout", "drop_path"):
             require(0 <= getattr(self, name) < 1, f"{name} is a rate below 1", self)
         require(len(set(self.private)) == len(self.private), "private names a part twice", self.private)
+        check_fusion(self.fusion, self.absence, self.private)
+        require(self.fusion != "pair" or not self.encoder_weights, "a pair's encoders are given", self.encoder_weights)
+
+
+def check_fusion(fusion: Fusion, absence: Absence, private: tuple[Private, ...]) -> None:
+    """Raises ValueError for a network that there is not."""
+    alone = fusion in ("early", "late", "pair")
+    require(not alone or absence == "remove", f"fusion {fusion!r} goes with absence 'remove' alone", absence)
+    require(fusion not in OWN_MAPS or not private, f"fusion {fusion!r} has no private parts", private)
 
 
 @dataclass(frozen=True)

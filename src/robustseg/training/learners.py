@@ -13,14 +13,15 @@ from robustseg.build import build_model, load
 from robustseg.data.sample import Frames
 from robustseg.data.stats import class_frequency
 from robustseg.distill.class_weights import class_weights
-from robustseg.distill.objective import Objective
+from robustseg.distill.objective import OF_MAPS, Objective
 from robustseg.distill.prediction import Predictors
 from robustseg.models.card import RANDOM_ORIGIN, read_card
 from robustseg.models.mit import MiT
+from robustseg.models.pair import PairFusion
 from robustseg.models.released import MIT_ORIGIN
 from robustseg.models.segmenter import Segmenter
 from robustseg.models.weights import expanded
-from robustseg.recipe import Recipe
+from robustseg.recipe import OWN_MAPS, Recipe
 from robustseg.robustness.evaluate import check_frames
 from robustseg.training.frozen import FrozenTeacher
 from robustseg.training.student import StudentStep
@@ -49,7 +50,8 @@ def start_folder(recipe: Recipe) -> Path | None:
 def origin(recipe: Recipe, stage: str) -> str:
     """Where a stage's first weights come from, and their licence."""
     if stage == "student" and (start := start_folder(recipe)):
-        return read_card(start).origin
+        parents = (start, teacher_folder(recipe)) if recipe.model.fusion == "pair" else (start,)
+        return "; ".join(dict.fromkeys(read_card(folder).origin for folder in parents))
     file = recipe.model.encoder_weights
     return f"{Path(file).name}: {MIT_ORIGIN}" if file else RANDOM_ORIGIN
 
@@ -69,7 +71,7 @@ def student_step(recipe: Recipe, frames: Frames, train_frames: Frames, device: t
     _check_teacher(known, frames)
     model = _fresh(recipe, frames)
     if start := start_folder(recipe):
-        _copy_weights(known if start == teacher_folder(recipe) else load(start), model, start)
+        _start(model, known, known if start == teacher_folder(recipe) else load(start), recipe)
     objective = Objective(recipe.distill, len(frames.classes), _class_weights(recipe, train_frames))
     return StudentStep(model, FrozenTeacher(known).to(device), objective, _predictors(recipe, model))
 
@@ -80,11 +82,30 @@ def check_start(recipe: Recipe, frames: Frames) -> None:
     Raises:
         ValueError: A teacher of other data, or another network.
     """
-    if recipe.distill.teacher:
-        _check_teacher(load(teacher_folder(recipe)), frames)
+    known = load(teacher_folder(recipe)) if recipe.distill.teacher else None
+    if known:
+        _check_teacher(known, frames)
     start = start_folder(recipe)
-    if start and (recipe.distill.teacher or recipe.distill.student_init != "teacher"):
-        _copy_weights(load(start), _fresh(recipe, frames), start)
+    if start and (known or recipe.distill.student_init != "teacher"):
+        _start(_fresh(recipe, frames), known, load(start), recipe)
+
+
+def check_teaching(recipe: Recipe) -> None:
+    """Finds out whether a fusion has the models that it is made of, and maps for the losses that compare maps.
+
+    Raises:
+        FileNotFoundError: `distill.teacher` is no model folder.
+        ValueError: It has not; says what to change.
+    """
+    distill, fusion = recipe.distill, recipe.model.fusion
+    if fusion == "pair" and (not distill.teacher or distill.student_init in ("scratch", "teacher")):
+        raise ValueError("fusion 'pair' joins two trained models: name their folders, distill.teacher and student_init")
+    fusions = {fusion, read_card(Path(distill.teacher)).fusion if distill.teacher else fusion}
+    losses = [f"distill.{name}" for name in OF_MAPS if getattr(distill, name) > 0]
+    if losses and (other := fusions & OWN_MAPS):
+        raise ValueError(
+            f"fusion {min(other)!r} has no maps of single modalities that can be compared: set {', '.join(losses)} to 0"
+        )
 
 
 def _class_weights(recipe: Recipe, train_frames: Frames) -> Float[Tensor, " K"] | None:
@@ -96,12 +117,17 @@ def _class_weights(recipe: Recipe, train_frames: Frames) -> Float[Tensor, " K"] 
     return class_weights(torch.tensor(share), kind)
 
 
-def _copy_weights(source: Segmenter, target: Segmenter, folder: Path) -> None:
-    """Starts a network from another, which may share what modalities have of their own here, and fuse by the mean."""
+def _start(model: Segmenter, teacher: Segmenter | None, student: Segmenter, recipe: Recipe) -> None:
+    """Gives a student its first weights: those of a trained one, which may share more, or of a pair's two."""
     try:
-        target.load_state_dict(expanded(source.state_dict(), target))
+        match model:
+            case PairFusion() if teacher:
+                model.start_from(teacher=teacher, student=student)
+            case _:
+                model.load_state_dict(expanded(student.state_dict(), model))
     except RuntimeError as error:
         detail = " ".join(str(error).split())
+        folder = start_folder(recipe)
         raise ValueError(f"the student cannot start from {folder}, it is another network: {detail}") from error
 
 

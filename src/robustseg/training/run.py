@@ -35,7 +35,7 @@ from robustseg.training.calibration import calibrated
 from robustseg.training.checkpoint import remove_checkpoints
 from robustseg.training.fit import BEST, fit
 from robustseg.training.identity import check_made_from, claim, stage_identity
-from robustseg.training.learners import check_start, origin, student_step, teacher_folder, teacher_step
+from robustseg.training.learners import check_start, check_teaching, origin, student_step, teacher_folder, teacher_step
 from robustseg.training.processes import is_first_process, launch, only_one
 from robustseg.training.selection import select_frames, selection_name
 from robustseg.training.stage import Running, Stage
@@ -133,6 +133,7 @@ def check_recipe(recipe: Recipe) -> None:
         steps_per_epoch(len(train_frames), schedule.batch_size)
     places_of(recipe.data.needs_one_of, frames.modalities)
     Objective(recipe.distill, len(frames.classes))
+    check_teaching(recipe)
     for folder in (recipe.distill.teacher, recipe.distill.student_init):
         if folder not in ("", "scratch", "teacher"):
             read_card(Path(folder))
