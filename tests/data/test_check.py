@@ -46,6 +46,15 @@ def test_good_data(data: Data) -> None:
     assert (report.frames, report.present, report.sizes) == (8, {"rgb": 8, "depth": 8}, {"6x8": 8})
 
 
+def test_modalities_that_are_not_used_are_not_looked_at(data: Data) -> None:
+    for path in Path(data.root).glob("depth/val/*"):
+        path.write_text("no array")
+    report = check_frames(replace(data, use=("rgb",)), "val")
+    assert (report.problems, report.present) == ((), {"rgb": 8})
+    with pytest.raises(ValueError, match="names 'lidar'"):
+        check_frames(replace(data, use=("lidar",)), "val")
+
+
 def test_every_bad_file_is_named(data: Data) -> None:
     root = Path(data.root)
     (root / "rgb/val/a.png").write_bytes((root / "rgb/val/a.png").read_bytes()[:60])

@@ -71,6 +71,13 @@ def test_terms_without_weight_are_not_computed(arguments):
     assert objective(**{**arguments, **without}).keys() == {"cross_entropy"} == objective.weights.keys()
 
 
+def test_maps_are_spread_out_for_losses_that_compare_them_alone(case, arguments):
+    recipe = Distill(hpdm=0.0, rrm=0.0, entropy_features=1.0, consistency=1.0, prediction=1.0)
+    unread = Prediction(arguments["teacher"].logits, maps=[])
+    losses = Objective(recipe, num_classes=6)(**{**arguments, "teacher": unread})
+    assert losses.keys() == {"cross_entropy", "logit_kl", "entropy_features"}
+
+
 def test_class_weights_are_the_cross_entropys(case, arguments):
     weights = torch.arange(6.0)
     plain, weighted = (Objective(Distill(), 6, given)(**arguments) for given in (None, weights))
@@ -125,7 +132,8 @@ def test_no_weight_at_all():
 def test_several_answers_to_a_sample_are_averaged(case, arguments):
     own = torch.randn(2 * 3, 6, 16, 24, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     objective = Objective(Distill(ohem_threshold=1.0), num_classes=6)
-    losses = objective(**arguments | {"student": Prediction(own, case.student)})
+    target = arguments["teacher"].logits.repeat(2, 1, 1, 1)
+    losses = objective(**arguments | {"student": Prediction(own, case.student), "target": target})
     halves = [objective(**arguments | {"student": Prediction(half, case.student)}) for half in own.split(3)]
     for name in ("cross_entropy", "logit_kl"):
         assert losses[name].item() == pytest.approx(sum(half[name].item() for half in halves) / 2)

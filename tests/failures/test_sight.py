@@ -43,6 +43,19 @@ def test_subsets_hold_what_tells_something(how):
     assert (draw(Sight(drawn=3, singles=1), lone, one_of=one_of) <= lone).all()
 
 
+def test_the_size_of_a_subset_that_tells_nothing_stays():
+    one_of = torch.tensor([False, False, False, True])
+    sizes = []
+    for seed in range(60):
+        expected = draw_present(ALL[None], torch.Generator().manual_seed(seed))
+        subset = draw(Sight(), seed=seed, one_of=one_of)
+        assert subset[0, 3]
+        assert subset.sum() == expected.sum()
+        assert torch.equal(subset, expected) or not expected[0, 3]
+        sizes.append(int(subset.sum()))
+    assert set(sizes) == {1, 2, 3, 4}
+
+
 def test_nothing_is_drawn_that_is_not_there():
     available = torch.tensor([False, True, False, True])
     for seed in range(30):

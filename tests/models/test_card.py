@@ -25,6 +25,7 @@ CARD = ModelCard(
         ({"modalities": CARD.modalities * 2}, "names must differ"),
         ({"modalities": tuple(Modality(f"m{i}") for i in range(65))}, "at most 64 modalities"),
         ({"input_size": (96, 10**6)}, "input_size must lie in"),
+        ({"private": ("norm", "norm")}, "private names a part twice"),
         ({"resize": (0, 128)}, "resize must lie in"),
         ({"temperatures": (1.0,)}, "must be none or 2"),
         ({"temperatures": (1.0, 0.01)}, r"must lie in 0.05..20, got \(1.0, 0.01\)"),

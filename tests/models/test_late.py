@@ -48,5 +48,24 @@ def test_the_log_of_the_mean_equals_a_loop_and_is_finite_where_probabilities_van
     assert torch.autograd.gradcheck(log_mean_probabilities, (logits.requires_grad_(), PRESENT))
 
 
-def test_it_may_start_from_the_standard_network(tiny) -> None:
-    assert tiny(fusion="late").state_dict().keys() == tiny().state_dict().keys()
+@torch.no_grad()
+def test_it_may_start_from_the_standard_network(tiny, images: Tensor) -> None:
+    standard, model = tiny(), tiny(fusion="late")
+    for parameter in model.parameters():
+        parameter.zero_()
+    model.load_state_dict(standard.state_dict())
+    for place in range(4):  # of one modality there is nothing to fuse
+        alone = (torch.arange(4) == place).expand(3, 4)
+        expected = standard.coarse(images, alone).logits.log_softmax(dim=1)
+        assert torch.allclose(model.coarse(images, alone).logits, expected, atol=1e-5)
+
+
+@torch.no_grad()
+def test_the_order_of_the_rows_makes_no_difference(tiny, images: Tensor) -> None:
+    model, every = tiny(fusion="late"), torch.ones(3, 4, dtype=torch.bool)
+    encoded = model.encode_batch(images, every)
+    shuffled = torch.randperm(12, generator=torch.Generator().manual_seed(0))
+    maps = [stage[shuffled] for stage in encoded.maps]
+    fused = model.fuse(maps, encoded.sample[shuffled], encoded.modality[shuffled], every)
+    expected = model.fuse(encoded.maps, encoded.sample, encoded.modality, every)
+    assert all(torch.equal(one, other) for one, other in zip(fused.maps, expected.maps, strict=True))

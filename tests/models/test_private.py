@@ -7,7 +7,7 @@ from robustseg import recipe
 from robustseg.build import build_model
 from robustseg.models.mit import SHAPES, MiT
 from robustseg.models.precision import in_precision
-from robustseg.models.private import PrivateNorm, PrivatePatch, SharedNorm, SharedPatch, private_tensors
+from robustseg.models.private import PRIVATE, PrivateNorm, PrivatePatch, SharedNorm, SharedPatch, tensors_of
 from robustseg.models.weights import expanded
 
 MODALITY = torch.tensor([2, 0, 0, 1, 2])
@@ -84,7 +84,7 @@ def test_a_copy_of_a_shared_network_computes_the_same(tiny, images: Tensor, priv
     shared, model = private_model(tiny, *private, absence=absence)
     present = torch.tensor([[True, False, True, False], [False, False, False, True], [True, True, True, True]])
     assert torch.allclose(model(images, present).logits, shared(images, present).logits, atol=1e-5)
-    assert set(private_tensors(model)) == {
+    assert set(tensors_of(model, PRIVATE)) == {
         name for name, tensor in model.state_dict().items() if tensor.shape != shared.state_dict()[name].shape
     }
 

@@ -118,6 +118,8 @@ def test_requests_that_make_no_sense_are_refused(tiny, images: Tensor) -> None:
         model(images, nothing)
     with pytest.raises(ValueError, match="B 4 3 H W"):
         model(images[:, :3])
+    with pytest.raises(ValueError, match="B 4 3 H W"):
+        model.answers(images[:, :3], PRESENT[:, None, :3])
     with pytest.raises(ValueError, match=r"bool tensor of shape \(3, 4\)"):
         check_present(PRESENT[:2], 3, 4)
     encoded = model.encode_batch(images, PRESENT)
@@ -166,3 +168,8 @@ def test_several_subsets_are_answered_from_one_encoding(tiny, images: Tensor, ab
     for mine, theirs in zip(answers.features, zip(*(output.features for output in alone), strict=True), strict=True):
         assert torch.allclose(mine, torch.cat(theirs), atol=1e-5)
     assert torch.equal(answers.encoded.present, subsets.any(dim=1))
+
+
+def test_maps_are_spread_out_once(tiny, images: Tensor) -> None:
+    output = tiny()(images, PRESENT)
+    assert output.maps is output.maps

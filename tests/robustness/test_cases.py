@@ -62,5 +62,8 @@ def test_subsets_that_tell_nothing_are_left_out():
     cases = protocol_cases("emm", modalities, one_of=("after", "later"))
     assert len(cases) == 6
     assert (True, False, False) not in [case.present for case in cases]
+    for name in ("emm", "emm_zero", "rmm_0.25", "rmm_pixel_0.25"):  # a frame without what tells something is not scored
+        for case in protocol_cases(name, modalities, one_of=("after", "later")):
+            assert case.needs == (False, *case.present[1:])
     with pytest.raises(ValueError, match="no modality 'now'; there are before, after, later"):
         protocol_cases("emm", modalities, one_of=("now",))

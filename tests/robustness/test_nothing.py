@@ -12,6 +12,7 @@ from robustseg.robustness.nothing import (
     nothing_counts,
     nothing_words,
     set_counts,
+    unknown_worth,
 )
 
 
@@ -69,6 +70,20 @@ def test_what_was_not_evaluated_is_named(made):
         set_counts(few, found.subsets, 0)
     with pytest.raises(ValueError, match="this is 'nm'"):
         set_counts(replace(found, protocol="nm"), found.subsets, 0)
+
+
+def test_sets_that_the_recipe_leaves_out_are_told(made):
+    found = made(("before", "after", "later"))
+    rows = [place for place, row in enumerate(found.subsets.tolist()) if row[1] or row[2]]
+    told = replace(found, counts=found.counts[:, rows], scored=found.scored[:, rows], subsets=found.subsets[rows])
+    with pytest.raises(ValueError, match=r"1 of 7 sets .* before: the recipe leaves it out \(data.needs_one_of\)"):
+        set_counts(told, found.subsets, 0)
+    assert unknown_worth(told) == (
+        "The recipe leaves out sets that tell nothing, such as before alone (data.needs_one_of)."
+    )
+    few = replace(found, counts=found.counts[:, :3], scored=found.scored[:, :3], subsets=found.subsets[:3])
+    for lacking in (few, replace(told, counts=told.counts[:, -1:], subsets=told.subsets[-1:])):
+        assert "evaluate again with --subsets all" in unknown_worth(lacking)
 
 
 def test_the_class_comes_from_training_if_that_is_known(made):

@@ -49,6 +49,22 @@ def test_two_equal_processes_are_one_with_the_double_batch(monkeypatch):
     assert all(torch.allclose(one, other, rtol=1e-9, atol=1e-9) for one, other in zip(got, expected, strict=True))
 
 
+def test_gradients_of_gradients_know_all_processes(monkeypatch):
+    def penalty_gradients(model: nn.Module, x: Tensor) -> list[Tensor]:
+        x = x.requires_grad_()
+        (slope,) = torch.autograd.grad(model(x).pow(3).sum(), x, create_graph=True)
+        slope.square().sum().backward()
+        gradients = [parameter.grad for parameter in model.parameters()]
+        return [torch.zeros(()) if gradient is None else gradient for gradient in gradients]
+
+    plain, shared = network(), network()
+    share_batchnorm(shared)
+    expected = penalty_gradients(plain, torch.cat([images(3), images(3)]))
+    monkeypatch.setattr(distributed, "all_reduce", lambda tensor: tensor.mul_(2))
+    for one, both in zip(penalty_gradients(shared, images(3)), expected, strict=True):
+        assert torch.allclose(2 * one, both, rtol=1e-7, atol=1e-7 * float(both.abs().max()) + 1e-12)
+
+
 def test_in_evaluation_it_is_a_batchnorm():
     plain = network()
     result(plain, images(3))  # gives it statistics

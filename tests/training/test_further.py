@@ -11,7 +11,7 @@ from torch import Tensor
 from robustseg.build import build_model
 from robustseg.distill import Objective, Predictors, better_half, consistency, draw_permutation, prediction
 from robustseg.models.fusion import joined
-from robustseg.recipe import LOSSES, Distill, Model, Recipe, Schedule, Sight
+from robustseg.recipe import LOSSES, Distill, Machine, Model, Recipe, Schedule, Sight
 from robustseg.training import fit
 from robustseg.training.batches import TrainingBatch
 from robustseg.training.checkpoint import save_checkpoint
@@ -69,7 +69,8 @@ def test_consistency_of_each_answer_with_its_better_half(batch):
         assert half.sum(1).tolist() == ((subset.sum(1) + 1) // 2).tolist()
         parts.append(step.model.fuse(encoded.maps, encoded.sample, encoded.modality, half))
         wholes.append(step.model.fuse(encoded.maps, encoded.sample, encoded.modality, subset))
-    part, whole = (step.model.decode(joined(each)) for each in (parts, wholes))  # together, as BatchNorm asks
+    assert int(step.model.decoder.norm.num_batches_tracked) == 1
+    part, whole = step.model.decode(joined(parts + wholes)).chunk(2)  # together, as BatchNorm asks
     expected = consistency(part=part, whole=whole, labels=batch.labels.repeat(2, 1, 1), threshold=1.0)
     assert found.item() == pytest.approx(expected.item(), rel=1e-4)
 
@@ -139,3 +140,5 @@ def test_what_is_trained_besides_the_model_is_in_checkpoints(recipe, tmp_path, m
 def test_gradients_of_gradients_need_what_checkpointing_throws_away():
     with pytest.raises(ValueError, match="no gradient_checkpointing"):
         Recipe(model=Model(gradient_checkpointing=True), distill=Distill(entropy_inputs=0.1))
+    with pytest.raises(ValueError, match="use bf16-mixed or 32-true"):
+        Recipe(machine=Machine(precision="16-mixed"), distill=Distill(entropy_inputs=0.1))

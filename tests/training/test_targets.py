@@ -28,7 +28,13 @@ def test_equals_trying_one_by_one(absence):
     labels = torch.randint(0, 4, (2, 32, 64), generator=draw)
     labels[0, :9] = 255
     teacher = FrozenTeacher(model)
-    found = superset_logits(teacher, teacher(images, PRESENT).encoded, labels=labels, subsets=SUBSETS)
+    decoded = []
+    hook = model.decoder.register_forward_hook(lambda _, inputs, __: decoded.append(inputs[0].present))
+    everything = teacher(images, PRESENT)
+    decoded.clear()
+    found = superset_logits(teacher, everything, labels=labels, subsets=SUBSETS)
+    hook.remove()
+    assert [part.tolist() for part in decoded] == [[[True, True, False]], [[True, False, True]]]  # all else is known
     assert not found.requires_grad
     chosen = set()
     for d in range(3):

@@ -58,7 +58,7 @@ def calibrate(
     frames, where = calibration_frames(recipe, split)
     if caveat := calibration_caveat(recipe, where):
         console.print(f"note: {caveat}")
-    card = calibrate_folder(model, frames, where, device=device)
+    card = calibrate_folder(model, frames, where, one_of=recipe.data.needs_one_of, device=device)
     for number, temperature in enumerate(card.temperatures, start=1):
         console.print(f"{number} of {len(card.modalities)} modalities: temperature {temperature:.3f}")
     console.print(f"{model / 'model.json'}: fitted on {where}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +14,7 @@ from robustseg.data.channels import check_channels, compose
 from robustseg.data.folders import FrameFiles, list_frames
 from robustseg.data.reading import in_unit, read_ids, read_image
 from robustseg.labels import IGNORE, label_table, unknown_ids
-from robustseg.modalities import Modality
+from robustseg.modalities import Modality, chosen
 from robustseg.recipe import Data
 
 Kind = Literal[
@@ -95,7 +95,7 @@ def check_frames(
     """Reads every file of a split and reports all that is wrong with it, the first as well as the last.
 
     Args:
-        data: A recipe's data of kind "folders".
+        data: A recipe's data of kind "folders"; only the modalities that it uses are looked at.
         split: Which split of it.
         need_labels: Whether to look at the labels; without them the frames are those of the sensors' files.
         progress: Passes the frames through and shows how far it is, as `rich.progress.track` does.
@@ -104,6 +104,7 @@ def check_frames(
         FileNotFoundError: The root is no folder, or there is no frame in it.
         ValueError: The recipe itself is wrong: a pattern, a channel, a class.
     """
+    data = replace(data, modalities=chosen(data.modalities, data.use), use=())  # the others may be anything
     for modality in data.modalities:
         check_channels(modality)
     table = label_table(data.classes, data.ignore_ids)

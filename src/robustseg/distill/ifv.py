@@ -20,7 +20,7 @@ from robustseg.distill.inputs import (
     paired_rows,
     without_autocast,
 )
-from robustseg.distill.prototypes import class_sums, nearest
+from robustseg.distill.prototypes import class_sums, known_kl, nearest, one_hot_labels
 from robustseg.distill.similarity import dominant, similarity
 from robustseg.labels import IGNORE
 from robustseg.recipe import Taught
@@ -74,7 +74,7 @@ def ifv(
             taught = _taught(other, pairs, of)
             small = nearest(labels, (own.shape[-2], own.shape[-1]))[taught.sample]  # N h w
             variations = [variation(rows, small, num_classes) for rows in paired_rows(own, other, taught)]
-            values = row_kl(small != IGNORE, student=variations[0], teacher=variations[1])
+            values = known_kl(small != IGNORE, 2, TEMPERATURE, first=variations[1], second=variations[0])
             stages.append(values.sum() / max(pairs.samples, 1))
         return torch.stack(stages).sum()
 
@@ -96,19 +96,7 @@ def variation(
 ) -> Float[Tensor, "N h w"]:
     """Cosine of every pixel's feature with the mean feature of its class; anything where the label is ignored."""
     label = labels.clamp(max=num_classes - 1)
-    classes = torch.arange(num_classes, device=labels.device)
-    one_hot = (labels.flatten(1)[:, None] == classes[:, None]).float()  # N K hw
+    one_hot = one_hot_labels(labels, num_classes, (labels.shape[1], labels.shape[2]))  # N K hw
     centres = F.normalize(class_sums(rows, one_hot), dim=-1)  # N K C; a sum points where the mean does
     cosines = F.normalize(rows, dim=-1).flatten(1, 2) @ centres.mT  # N hw K
     return cosines.gather(2, label.flatten(1)[..., None]).view_as(labels)
-
-
-def row_kl(
-    known: Bool[Tensor, "N h w"], *, student: Float[Tensor, "N h w"], teacher: Float[Tensor, "N h w"]
-) -> Float[Tensor, " N"]:
-    """Squared temperature * KL(teacher || student) over each row's known pixels, summed over the rows."""
-    lowest = torch.finfo(student.dtype).min  # exp() of it is 0, and a row of nothing else has no NaN
-    log_student, log_teacher = (
-        (values / TEMPERATURE).masked_fill(~known, lowest).log_softmax(2) for values in (student, teacher)
-    )
-    return TEMPERATURE**2 * (log_teacher.exp() * torch.where(known, log_teacher - log_student, 0)).sum((1, 2))

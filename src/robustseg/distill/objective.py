@@ -24,7 +24,10 @@ from robustseg.distill.representation import rrm
 from robustseg.recipe import LOSSES, Distill
 
 OF_MAPS = ("hpdm", "rrm", "umd", "cmd", "ifv", "consistency", "entropy_features", "prediction")
-"""The losses that read unfused maps, which are only spread out for them."""
+"""The losses that read the maps of single modalities."""
+
+COMPARED = ("hpdm", "rrm", "umd", "cmd", "ifv")
+"""Those that compare the student's with the teacher's."""
 
 
 @runtime_checkable
@@ -103,21 +106,20 @@ class Objective:
             teacher_present: The teacher's; None = all.
             permutation: See `hpdm`; not used where the recipe is not `hybrid`.
             generator: Of the noise of the released RRM.
-            target: Logits that teach each of the D*B answers; None = the teacher's teach all answers to a sample.
+            target: Logits that teach the D*B answers one by one; None = the teacher's, where D is 1.
         """
         recipe = self.distill
-        read_maps = not self.weights.keys().isdisjoint(OF_MAPS)
+        read_maps = not self.weights.keys().isdisjoint(COMPARED)  # spread out for these alone
         maps = {"student": student.maps, "teacher": teacher.maps} if read_maps else {}
         masks = {"present": present, "teacher_present": teacher_present}
         classes = {"labels": labels, "num_classes": self.num_classes}
         answers = len(student.logits) // max(len(labels), 1)  # D
-        asked = labels if answers == 1 else labels.repeat(answers, 1, 1)  # D*B H W
-        taught = teacher.logits.repeat(answers, 1, 1, 1) if target is None and answers > 1 else teacher.logits
+        asked = labels.repeat(answers, 1, 1)  # D*B H W
         terms: dict[str, Callable[[], Tensor]] = {
             "cross_entropy": lambda: ohem_cross_entropy(student.logits, asked, **self.supervision),
             "logit_kl": lambda: logit_kl(
                 student=student.logits,
-                teacher=taught if target is None else target,
+                teacher=teacher.logits if target is None else target,
                 size=(labels.shape[1], labels.shape[2]),
             ),
             "hpdm": lambda: hpdm(

@@ -218,17 +218,26 @@ def masked_kl(
     teacher: Float[Tensor, "N K C"],
 ) -> Float[Tensor, " N"]:
     """KL between prototypes of live classes, averaged over channels (axis "class") or live classes ("channel")."""
-    known = live[..., None]
+    first, second = (student, teacher) if matching.printed_order else (teacher, student)
     axis = 1 if matching.axis == "class" else 2
-    lowest = torch.finfo(student.dtype).min  # exp() of it is 0, and a column of nothing else has no NaN
-    log_student, log_teacher = (
-        (prototypes / matching.temperature).masked_fill(~known, lowest).log_softmax(axis)
-        for prototypes in (student, teacher)
+    total = known_kl(live[..., None], axis, matching.temperature, first=first, second=second)
+    return total / (student.shape[2] if matching.axis == "class" else live.sum(1).clamp(min=1))
+
+
+def known_kl(
+    known: Bool[Tensor, "N _a _b"],
+    axis: int,
+    temperature: float,
+    *,
+    first: Float[Tensor, "N a b"],
+    second: Float[Tensor, "N a b"],
+) -> Float[Tensor, " N"]:
+    """Squared temperature * KL(first || second), summed over a row; softmax runs over the known values along `axis`."""
+    lowest = torch.finfo(first.dtype).min  # exp() of it is 0, and an axis of nothing else has no NaN
+    log_first, log_second = (
+        (values / temperature).masked_fill(~known, lowest).log_softmax(axis) for values in (first, second)
     )
-    first, second = (log_student, log_teacher) if matching.printed_order else (log_teacher, log_student)
-    total = (first.exp() * torch.where(known, first - second, 0)).sum((1, 2))  # N
-    parts = student.shape[2] if matching.axis == "class" else live.sum(1).clamp(min=1)
-    return matching.temperature**2 * total / parts
+    return temperature**2 * (log_first.exp() * torch.where(known, log_first - log_second, 0)).sum((1, 2))
 
 
 def released_kl(*, student: Float[Tensor, "N K C"], teacher: Float[Tensor, "N K C"]) -> Float[Tensor, " N"]:

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from robustseg.failures.subsets import draw_present
+from robustseg.failures.subsets import keep_some
 from robustseg.recipe import Sight
 
 
@@ -28,7 +28,9 @@ def draw_sight(
         available: What the frame has.
         sight: How many subsets of which kind.
         generator: Drawn from as often as the draws need, so that the frame should have one of its own.
-        one_of: Every subset holds one of these, where the frame has any of them; None = all modalities.
+        one_of: Every subset holds one of these, where the frame has any of them; None = all modalities. A random subset
+            that does not is drawn again: of draw "size" the subset alone, so that the size stays uniform; of draw
+            "subset" the whole of it, so that all subsets that do stay equally likely.
 
     Raises:
         ValueError: Nothing is available.
@@ -51,11 +53,10 @@ def draw_sight(
 def _telling_subset(
     available: Bool[Tensor, " M"], telling: Bool[Tensor, " M"], sight: Sight, generator: torch.Generator
 ) -> Bool[Tensor, " M"]:
-    """Draws until a subset has what it needs."""
+    """Draws until a subset has what it needs; there is one of every size."""
+    noise = torch.rand(1, len(available) + (sight.draw == "size"), generator=generator)
     while True:
-        if sight.draw == "size":
-            subset = draw_present(available[None], generator)[0]
-        else:
-            subset = available & (torch.rand(len(available), generator=generator) < 0.5)
+        subset = keep_some(available[None], noise)[0] if sight.draw == "size" else available & (noise[0] < 0.5)
         if bool((subset & telling).any()):
             return subset
+        noise[:, -len(available) :] = torch.rand(1, len(available), generator=generator)  # the size stays

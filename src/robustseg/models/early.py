@@ -11,12 +11,12 @@ from __future__ import annotations
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from robustseg.models.fusion import Fused, even_sum, in_order, masked_sum, rows_to_fuse
 from robustseg.models.mit import MiT, Stage
+from robustseg.models.private import convolved
 from robustseg.models.segmenter import Segmenter, check_present
 from robustseg.recipe import SMALLEST
 
@@ -48,9 +48,7 @@ class FirstConvolution(nn.Module):
         if min(height, width) < SMALLEST:
             raise ValueError(f"images of {height}x{width} are too small: at least {SMALLEST}x{SMALLEST} is needed")
         own = self.convolution.weight.unflatten(1, (-1, 3)).transpose(0, 1)[modality]  # N C 3 7 7
-        groups, weights = images.flatten(0, 1)[None], own.flatten(0, 1)  # the images as channels of a single one
-        maps = F.conv2d(groups, weights, stride=STRIDE, padding=KERNEL // 2, groups=len(images))
-        return [maps[0].unflatten(0, (len(images), -1))]
+        return [convolved(images, own, None, STRIDE)]
 
 
 class Bias(nn.Module):

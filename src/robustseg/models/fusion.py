@@ -41,7 +41,7 @@ class Encoded:
     def dense(self) -> list[Float[Tensor, "B M _C _h _w"]]:
         """The maps by sample and modality, 0 where absent; a view where all are present."""
         slot = self.present.flatten().nonzero().squeeze(1)
-        return [_spread(rows[: len(slot)], slot, self.present) for rows in self.maps]
+        return [spread(rows[: len(slot)], slot, self.present) for rows in self.maps]
 
 
 @dataclass(frozen=True)
@@ -137,10 +137,18 @@ def pick(rows: Float[Tensor, "N C h w"], row: Int64[Tensor, " P"]) -> Float[Tens
     return rows.permute(0, 2, 3, 1)[row].permute(0, 3, 1, 2)
 
 
-def _spread(
+def spread(
     rows: Float[Tensor, "N C h w"], slot: Int64[Tensor, " N"], present: Bool[Tensor, "B M"]
 ) -> Float[Tensor, "B M C h w"]:
+    """Rows by sample and modality, 0 where there is none; a view where there is one for each.
+
+    Args:
+        rows: In the order of their slots.
+        slot: Sample * M + modality of each row.
+        present: For B and M alone.
+    """
     if len(slot) < present.numel():
         rows = rows.permute(0, 2, 3, 1)  # N h w C: the maps lie in memory with the channels last, and stay so
-        rows = rows.new_zeros(present.numel(), *rows.shape[1:]).index_copy(0, slot, rows).permute(0, 3, 1, 2)
+        every = rows.new_zeros(present.numel(), *rows.shape[1:])
+        rows = every.index_copy(0, slot.to(rows.device), rows).permute(0, 3, 1, 2)
     return rows.unflatten(0, present.shape)

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from robustseg.models.fusion import Fused, pick, rows_to_fuse
+from robustseg.models.fusion import Fused, pick, rows_to_fuse, spread
 from robustseg.models.segmenter import Segmenter, check_present
 from robustseg.models.upsampling import upsampled
 
@@ -37,8 +37,9 @@ class LateFusion(Segmenter):
         """
         check_present(present, len(present), self.num_modalities)
         row, to = rows_to_fuse(sample, modality, present)
-        slot = to * self.num_modalities + modality[row]
-        return Fused([_side_by_side(stage, row, slot, present) for stage in maps], present)
+        slot, order = (to * self.num_modalities + modality[row]).sort()  # rows may come in any order
+        row = row[order]
+        return Fused([spread(pick(stage, row), slot, present).flatten(1, 2) for stage in maps], present)
 
     def decode(self, fused: Fused, size: tuple[int, int] | None = None) -> Float[Tensor, "B K H W"]:
         """Log-probabilities: of the mean of the present modalities' class probabilities, each decoded on its own.
@@ -66,11 +67,3 @@ def log_mean_probabilities(logits: Float[Tensor, "P K h w"], present: Bool[Tenso
         each = each.new_full((present.numel(), *each.shape[1:]), -math.inf).index_copy(0, slot, each)
     count = present.sum(dim=1).to(each)
     return each.unflatten(0, present.shape).logsumexp(dim=1) - count.log()[:, None, None, None]
-
-
-def _side_by_side(
-    stage: Float[Tensor, "N C h w"], row: Int64[Tensor, " P"], slot: Int64[Tensor, " P"], present: Bool[Tensor, "B M"]
-) -> Float[Tensor, "B MC h w"]:
-    chosen = pick(stage, row).permute(0, 2, 3, 1)  # P h w C
-    slots = chosen.new_zeros(present.numel(), *chosen.shape[1:]).index_copy(0, slot.to(chosen.device), chosen)
-    return slots.unflatten(0, present.shape).permute(0, 1, 4, 2, 3).flatten(1, 2)

@@ -73,7 +73,7 @@ def in_precision(model: Segmenter, name: str) -> Segmenter:
     _check_device(next(model.parameters()).device, name)
     lowered = copy.deepcopy(model).eval().requires_grad_(False)
     for part, module in lowered.named_children():
-        if part != "decoder":  # it rounds its weights itself, after it has multiplied them
+        if part not in ("encoder", "decoder"):  # these round their weights themselves, the decoder's after products
             module.to(PRECISIONS[name])
     lowered.encoder = LowEncoder(lowered.encoder, PRECISIONS[name]).eval()
     return lowered

@@ -86,24 +86,39 @@ class PrivatePatch(nn.Module):
 
     def __init__(self, modalities: int, channels: int, width: int, kernel: int, stride: int) -> None:
         super().__init__()
-        self.stride, self.padding = stride, kernel // 2
+        self.stride = stride
         self.weight = nn.Parameter(torch.zeros(modalities, width, channels, kernel, kernel))
         self.bias = nn.Parameter(torch.zeros(modalities, width))
 
     def forward(self, x: Float[Tensor, "N H W C_in"], modality: Int64[Tensor, " N"]) -> Float[Tensor, "N h w C"]:
         """The smaller map."""
-        # a group's channels one after the other: with the channels last a grouped convolution takes half as long again
-        groups = x.permute(0, 3, 1, 2).contiguous().flatten(0, 1)  # N*C_in H W
-        weight, bias = (own[modality].flatten(0, 1) for own in (self.weight, self.bias))  # N*C C_in kernel kernel, N*C
-        maps = F.conv2d(groups[None], weight, bias, self.stride, self.padding, groups=len(x))[0]
-        return maps.unflatten(0, (len(x), -1)).permute(0, 2, 3, 1).contiguous()
+        maps = convolved(x.permute(0, 3, 1, 2), self.weight[modality], self.bias[modality], self.stride)
+        return maps.permute(0, 2, 3, 1).contiguous()
 
 
-def private_tensors(model: nn.Module) -> list[str]:
-    """The names of all tensors of which each modality has its own."""
+def convolved(
+    images: Float[Tensor, "N C_in H W"],
+    weight: Float[Tensor, "N C C_in kernel kernel"],
+    bias: Float[Tensor, "N C"] | None,
+    stride: int,
+) -> Float[Tensor, "N C h w"]:
+    """Each image by a convolution of its own, all in one of N groups; half of the kernel pads it on every side."""
+    # a group's channels one after the other: with the channels last a grouped convolution takes half as long again
+    groups = images.contiguous().flatten(0, 1)[None]  # 1 N*C_in H W
+    offset = None if bias is None else bias.flatten()
+    maps = F.conv2d(groups, weight.flatten(0, 1), offset, stride, weight.shape[-1] // 2, groups=len(images))
+    return maps[0].unflatten(0, (len(images), -1))
+
+
+PRIVATE: tuple[type[nn.Module], ...] = (PrivateNorm, PrivatePatch)
+"""The parts of which each modality has its own."""
+
+
+def tensors_of(model: nn.Module, kinds: tuple[type[nn.Module], ...]) -> list[str]:
+    """The names of all parameters of the modules of some kinds."""
     return [
         f"{place}.{name}".lstrip(".")
         for place, module in model.named_modules()
-        if isinstance(module, PrivateNorm | PrivatePatch)
+        if isinstance(module, kinds)
         for name, _ in module.named_parameters()
     ]

@@ -6,6 +6,7 @@ Shapes: B batch, M modalities, N encoded images, C channels of a stage, h w its 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import cast
 
 import torch
@@ -33,9 +34,9 @@ class Output:
     features: list[Float[Tensor, "B _C _h _w"]]
     encoded: Encoded
 
-    @property
+    @cached_property
     def maps(self) -> list[Float[Tensor, "B M _C _h _w"]]:
-        """The unfused map of every stage, sample and modality; 0 where absent."""
+        """The unfused map of every stage, sample and modality; 0 where absent. Spread out when first asked for."""
         return self.encoded.dense
 
 
@@ -79,7 +80,13 @@ class Segmenter(nn.Module):
 
         Under absence "zero" one zero image per modality is encoded as well: it stands for that modality in every
         sample that lacks it, now or when a smaller subset is fused later.
+
+        Raises:
+            ValueError: The number of modalities is not the model's, or a sample has none at all.
         """
+        if images.ndim != 5 or images.shape[1] != self.num_modalities:
+            raise ValueError(f"images must be B {self.num_modalities} 3 H W for this model, got {tuple(images.shape)}")
+        check_present(present, len(images), self.num_modalities)
         sample, modality = present.nonzero(as_tuple=True)
         live = images.flatten(0, 1) if len(sample) == present.numel() else images[sample, modality]  # N 3 H W
         if self.absence == "zero":
@@ -145,8 +152,7 @@ class Segmenter(nn.Module):
 
         For losses, which upsample them themselves. Args and errors are those of `forward`.
         """
-        encoded, fused = self._seen(images, present)
-        return Output(self.decode(fused), fused.maps, encoded)
+        return self.answers(images, _all_of(images, present)[:, None])
 
     def answers(self, images: Float[Tensor, "B M 3 H W"], subsets: Bool[Tensor, "B D M"]) -> Output:
         """What `coarse` gives for each of D subsets of every sample, all from one encoding of what any of them holds.
@@ -187,13 +193,14 @@ class Segmenter(nn.Module):
 
     def _seen(self, images: Float[Tensor, "B M 3 H W"], present: Bool[Tensor, "B M"] | None) -> tuple[Encoded, Fused]:
         """What is encoded and fused of a batch."""
-        if images.ndim != 5 or images.shape[1] != self.num_modalities:
-            raise ValueError(f"images must be B {self.num_modalities} 3 H W for this model, got {tuple(images.shape)}")
-        if present is None:
-            present = torch.ones(images.shape[:2], dtype=torch.bool, device=images.device)
-        check_present(present, len(images), self.num_modalities)
+        present = _all_of(images, present)
         encoded = self.encode_batch(images, present)
         return encoded, self.fuse(encoded.maps, encoded.sample, encoded.modality, present)
+
+
+def _all_of(images: Float[Tensor, "B M 3 H W"], present: Bool[Tensor, "B M"] | None) -> Bool[Tensor, "B M"]:
+    """What is present; None = all."""
+    return torch.ones(images.shape[:2], dtype=torch.bool, device=images.device) if present is None else present
 
 
 def check_present(present: Bool[Tensor, "B M"], batch: int, modalities: int) -> None:

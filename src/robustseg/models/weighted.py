@@ -115,13 +115,3 @@ def weighted_sum(
         .index_add(0, to.to(weighted.device), weighted)
         .permute(0, 3, 1, 2)
     )
-
-
-def reliability_tensors(model: nn.Module) -> list[str]:
-    """The names of all weights of reliabilities."""
-    return [
-        f"{place}.{name}"
-        for place, module in model.named_modules()
-        if isinstance(module, Reliability)
-        for name, _ in module.named_parameters()
-    ]

@@ -124,5 +124,7 @@ class Recipe:
         require(not apart, "distill.prediction is made from fused features, fusion 'late' has none", apart)
         once = self.model.gradient_checkpointing and self.distill.entropy_inputs > 0
         require(not once, "entropy_inputs needs gradients of gradients: no gradient_checkpointing", once)
+        narrow = self.machine.precision == "16-mixed" and self.distill.entropy_inputs > 0
+        require(not narrow, "entropy_inputs overflows in 16-mixed: use bf16-mixed or 32-true", narrow)
         for name in ("seed", "holdout_seed"):
             require(0 <= getattr(self, name) < 2**63, f"{name} must be 0 or more", getattr(self, name))

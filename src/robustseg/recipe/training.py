@@ -73,13 +73,13 @@ class Model:
         require(1 <= self.width <= 4096, "width must lie in 1..4096", self.width)
         for name in ("dropout", "drop_path"):
             require(0 <= getattr(self, name) < 1, f"{name} is a rate below 1", self)
-        require(len(set(self.private)) == len(self.private), "private names a part twice", self.private)
         check_fusion(self.fusion, self.absence, self.private)
         require(self.fusion != "pair" or not self.encoder_weights, "a pair's encoders are given", self.encoder_weights)
 
 
 def check_fusion(fusion: Fusion, absence: Absence, private: tuple[Private, ...]) -> None:
     """Raises ValueError for a network that there is not."""
+    require(len(set(private)) == len(private), "private names a part twice", private)
     alone = fusion in ("early", "late", "pair")
     require(not alone or absence == "remove", f"fusion {fusion!r} goes with absence 'remove' alone", absence)
     require(fusion not in OWN_MAPS or not private, f"fusion {fusion!r} has no private parts", private)

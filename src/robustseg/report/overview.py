@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from robustseg.report import tables
 from robustseg.report.tables import Grid
 from robustseg.robustness import Evaluation
+from robustseg.robustness.nothing import unknown_worth
 from robustseg.robustness.worth import knows_worth
 
 Study = Mapping[str, Evaluation]
@@ -29,16 +30,16 @@ def study_tables(studies: Mapping[str, Study]) -> list[Grid]:
             grids.append(tables.state_table(found))
         if protocol == "emm":
             grids.append(tables.condition_table(found))
-            grids += [tables.worth_table(found)] if knows_worth(found) else [_unknown_worth()]
+            grids += [tables.worth_table(found)] if knows_worth(found) else [_unknown_worth(found)]
     if len(last) > 1:
         grids.append(tables.protocol_table(last))
     return [grid for grid in grids if grid.rows]
 
 
-def _unknown_worth() -> Grid:
+def _unknown_worth(evaluation: Evaluation) -> Grid:
     return Grid(
         title="what each sensor is worth",
         head=("sensor", "points"),
         rows=(("unknown", None),),
-        caption="It takes every set of sensors: evaluate again with --subsets all.",
+        caption=unknown_worth(evaluation),
     )

@@ -86,21 +86,23 @@ def protocol_cases(
         protocol: One of `PROTOCOLS`.
         modalities: The model's inputs.
         which: The subsets of modalities that the first three kinds walk through.
-        one_of: Modalities of which each of these subsets holds one; empty = any.
+        one_of: Modalities of which each of these subsets holds one, and each frame that is scored has one of those
+            that the subset holds; empty = any.
 
     Raises:
         ValueError: There is no such protocol or modality.
     """
-    rows = evaluation_subsets(len(modalities), which, places_of(one_of, modalities))
+    telling = places_of(one_of, modalities)
+    rows = evaluation_subsets(len(modalities), which, telling)
     match protocol.split("_"):
         case ["emm"]:
-            return subset_cases(rows)
+            return subset_cases(rows, one_of=telling)
         case ["emm", "zero"]:
-            return subset_cases(rows, ZERO)
+            return subset_cases(rows, ZERO, one_of=telling)
         case ["rmm", rate] if protocol in PROTOCOLS:
-            return subset_cases(rows, Variant("elements", amount=float(rate)))
+            return subset_cases(rows, Variant("elements", amount=float(rate)), one_of=telling)
         case ["rmm", "pixel", rate] if protocol in PROTOCOLS:
-            return subset_cases(rows, Variant("pixels", amount=float(rate)))
+            return subset_cases(rows, Variant("pixels", amount=float(rate)), one_of=telling)
         case ["nm"]:
             return tuple(_everywhere(Variant("noise", level), len(modalities), level) for level in NOISE_LEVELS)
         case ["faults"]:
@@ -109,10 +111,18 @@ def protocol_cases(
             raise ValueError(f"there is no protocol {protocol!r}; choose of {', '.join(PROTOCOLS)}")
 
 
-def subset_cases(rows: Bool[Tensor, "S M"], instead: Variant | None = None) -> tuple[Case, ...]:
-    """A case for each subset: its modalities clean, the others `instead`; None = removed."""
-    subsets = [tuple(row) for row in rows.tolist()]
-    return tuple(Case(tuple(CLEAN if here else instead for here in row), row) for row in subsets)
+def subset_cases(
+    rows: Bool[Tensor, "S M"], instead: Variant | None = None, *, one_of: Bool[Tensor, " M"] | None = None
+) -> tuple[Case, ...]:
+    """A case for each subset: its modalities clean, the others `instead`; None = removed.
+
+    Frames that have none of a subset's modalities in `one_of` are not scored; None = in the subset.
+    """
+    needs = rows if one_of is None else rows & one_of
+    return tuple(
+        Case(tuple(CLEAN if here else instead for here in row), tuple(row), needs=tuple(needed))
+        for row, needed in zip(rows.tolist(), needs.tolist(), strict=True)
+    )
 
 
 def fault_state(fault: str, sensor: str, severity: int) -> str:

@@ -85,6 +85,7 @@ def evaluate(
     *,
     protocol: str = "emm",
     subsets: Which = "auto",
+    one_of: Sequence[str] = (),
     batch_size: int = 8,
     device: torch.device | str | None = None,
     progress: Progress | None = None,
@@ -101,6 +102,7 @@ def evaluate(
         frames: Of the model's modalities and classes, with labels.
         protocol: "emm": entire modalities are missing. Others: "emm_zero", "rmm_0.5", "nm", "faults" ...
         subsets: "auto" = all of up to 6 modalities, above that singles, leave-one-out and full.
+        one_of: Modalities of which each subset holds one, a recipe's `data.needs_one_of`; empty = any.
         batch_size: Frames encoded at a time.
         device: Where to compute; "auto" = a GPU if there is one, None = where the model is.
         progress: Called with (done, all) after every batch.
@@ -112,7 +114,9 @@ def evaluate(
             is no such device or protocol.
     """
     check_frames(model, frames)
-    plan = make_plan([protocol], frames.modalities, subsets=subsets, scoring=scoring, batch_size=batch_size)
+    plan = make_plan(
+        [protocol], frames.modalities, subsets=subsets, one_of=one_of, scoring=scoring, batch_size=batch_size
+    )
     tally = in_memory(plan.shape(frames))
     count_frames(model, frames, plan, tally, device=device, progress=progress)
     return evaluations(model, frames, plan, tally, split=split)[protocol]

@@ -101,11 +101,30 @@ def find_rows(evaluation: Evaluation, sets: Bool[Tensor, "N M"]) -> Int64[Tensor
     missing = [row for row, place in zip(sets, found, strict=True) if place < 0]
     if missing:
         first = subset_name(missing[0], evaluation.modalities)
+        told = "the recipe leaves it out (data.needs_one_of) or, if it does not, " * _untold(evaluation, missing[0])
         raise ValueError(
             f"{len(missing)} of {int(sets.any(dim=1).sum())} sets that are needed were not evaluated, the first is "
-            f"{first}: evaluate again with --subsets all"
+            f"{first}: {told}evaluate again with --subsets all"
         )
     return torch.tensor(found)
+
+
+def unknown_worth(evaluation: Evaluation) -> str:
+    """For readers of an evaluation that lacks sets of sensors: why, and what helps."""
+    left = [
+        name
+        for name, one in zip(evaluation.modalities, torch.eye(len(evaluation.modalities)).bool(), strict=True)
+        if _untold(evaluation, one)
+    ]
+    if left:
+        return f"The recipe leaves out sets that tell nothing, such as {', '.join(left)} alone (data.needs_one_of)."
+    return "Not every set of sensors was evaluated: evaluate again with --subsets all."
+
+
+def _untold(evaluation: Evaluation, subset: Bool[Tensor, " M"]) -> bool:
+    """Whether none of a set's modalities was evaluated alone, though others were, as all are in a list of subsets."""
+    alone = evaluation.subsets[evaluation.subsets.sum(dim=1) == 1].any(dim=0)  # M
+    return bool(alone.any()) and not bool((alone & subset).any())
 
 
 def _codes(sets: Bool[Tensor, "N M"]) -> list[int]:

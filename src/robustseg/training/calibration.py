@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from robustseg.build import load
 from robustseg.data.benchmarks.conventions import true_split
 from robustseg.data.sample import Frames
-from robustseg.failures import evaluation_subsets
+from robustseg.failures import evaluation_subsets, places_of
 from robustseg.frames import open_frames
 from robustseg.models.card import ModelCard, write_card
 from robustseg.models.segmenter import Segmenter
@@ -19,23 +20,30 @@ from robustseg.robustness.temperature import fit_temperatures
 from robustseg.training.selection import select_frames, selection_name
 
 
-def calibrated(card: ModelCard, model: Segmenter, frames: Frames, where: str) -> ModelCard:
-    """The card with temperatures fitted on `frames`, which `where` names, for all subsets that an evaluation has."""
-    subsets = evaluation_subsets(len(frames.modalities))
+def calibrated(card: ModelCard, model: Segmenter, frames: Frames, where: str, one_of: Sequence[str] = ()) -> ModelCard:
+    """The card with temperatures fitted on `frames`, which `where` names, for all subsets that an evaluation has.
+
+    Each of them holds one of the modalities `one_of`; empty = any.
+    """
+    subsets = evaluation_subsets(len(frames.modalities), one_of=places_of(one_of, frames.modalities))
     with progress_bar("fitting temperatures") as report:
         temperatures = fit_temperatures(model, frames, subsets, progress=report)
     return replace(card, temperatures=temperatures, calibrated_on=where)
 
 
-def calibrate(folder: Path, frames: Frames, where: str, *, device: str = "auto") -> ModelCard:
+def calibrate(
+    folder: Path, frames: Frames, where: str, *, one_of: Sequence[str] = (), device: str = "auto"
+) -> ModelCard:
     """Fits the temperatures of a model folder anew and writes them to its card; the weights are not touched.
+
+    On the subsets that hold one of the modalities `one_of`; empty = on all.
 
     Raises:
         ValueError: The frames are not the model's, or have no labelled pixel.
     """
     model = load(folder, device=device)
     check_frames(model, frames)
-    card = calibrated(model.card, model, frames, where)
+    card = calibrated(model.card, model, frames, where, one_of)
     write_card(folder, card)
     return card
 

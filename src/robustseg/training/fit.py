@@ -142,7 +142,10 @@ def _look(fabric: Fabric, stage: Stage, running: Running, journal: Journal) -> N
     elif last or epoch % stage.schedule.validate_every == 0:
         _agree_on_buffers(fabric, running.shown)
         batch_size = stage.schedule.batch_size // fabric.world_size
-        score = selection_score(selection_counts(fabric, running.shown, stage.select, stage.subsets, batch_size))
+        counts = selection_counts(
+            fabric, running.shown, stage.select, stage.subsets, batch_size, one_of=stage.train.one_of
+        )
+        score = selection_score(counts)
         chosen = score > running.score
         running.scores.append((epoch, score))
         what = f"mean mIoU of {len(stage.subsets)} subsets" if len(stage.subsets) > 1 else "mIoU of all sensors"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from robustseg.models.fusion import Encoded
+from robustseg.models.fusion import Encoded, Fused
 from robustseg.models.segmenter import Output, Segmenter
 
 
@@ -31,6 +31,9 @@ class FrozenTeacher:
         return self._model.coarse(images, present)
 
     @torch.no_grad()
-    def answers_from(self, encoded: Encoded, subsets: Bool[Tensor, "B D M"]) -> Output:
-        """Its answers for D subsets of what it encoded, see `Segmenter.answers_from`."""
-        return self._model.answers_from(encoded, subsets)
+    def logits_of(
+        self, encoded: Encoded, subsets: Bool[Tensor, "B M"], chosen: Int64[Tensor, " N"]
+    ) -> Float[Tensor, "N K h w"]:
+        """Its logits for a subset of what it encoded of each sample; only the chosen samples are decoded."""
+        fused = self._model.fuse(encoded.maps, encoded.sample, encoded.modality, subsets)
+        return self._model.decode(Fused([stage[chosen] for stage in fused.maps], fused.present[chosen]))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from robustseg.files import sha256, write_text
 from robustseg.frames import fingerprint
 from robustseg.models.card import read_card
-from robustseg.recipe import Recipe
+from robustseg.recipe import Private, Recipe
 from robustseg.recipe_file import differences, plain
 from robustseg.scoring import SUMMARY_FILE
 
@@ -27,9 +27,12 @@ def stage_identity(recipe: Recipe, stage: str) -> dict[str, Any]:
         del data[key]
     if not published:
         del data["world"]["val_frames"]
+    if stage == "teacher":
+        data["needs_one_of"] = []  # a teacher sees all that a frame has, whatever must be in a subset
     machine = recipe.machine
     processes = machine.devices * machine.nodes
     model = plain(recipe.model) | {"encoder_weights": _file_hash(recipe.model.encoder_weights)}
+    model["private"] = [part for part in get_args(Private) if part in recipe.model.private]  # in whatever order
     del model["gradient_checkpointing"]  # a matter of memory and time
     identity = {
         "seed": recipe.seed,

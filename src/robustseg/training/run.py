@@ -162,16 +162,28 @@ def _run_stage(fabric: Fabric, recipe: Recipe, name: str) -> None:
     frames = open_frames(recipe.data, recipe.data.train, training=True)
     if isinstance(frames, WorldFrames):
         _render(frames, quiet=not fabric.is_global_zero)
+    stage = make_stage(recipe, name, frames, fabric.device)
+    running = fit(fabric, stage)
+    if fabric.is_global_zero:
+        _finish(recipe, stage, running, frames)
+
+
+def make_stage(recipe: Recipe, name: str, frames: Frames, device: torch.device) -> Stage:
+    """The fixed parts of "teacher" or "student"; `frames` are the recipe's training split.
+
+    Raises:
+        ValueError: The teacher is for other data, or the student cannot start from the model it should start from.
+    """
     train_frames, select = select_frames(recipe, frames)
-    one_of = places_of(recipe.data.needs_one_of, frames.modalities)
+    teaching = name == "teacher"  # it sees all that a frame has, and is not scored on less
+    one_of = None if teaching else places_of(recipe.data.needs_one_of, frames.modalities)
     subsets = evaluation_subsets(len(frames.modalities), one_of=one_of)
-    teaching = name == "teacher"
-    stage = Stage(
+    return Stage(
         name=name,
         folder=Path(recipe.out) / recipe.name / name,
         step=teacher_step(recipe, frames, train_frames)
         if teaching
-        else student_step(recipe, frames, train_frames, fabric.device),
+        else student_step(recipe, frames, train_frames, device),
         train=TrainingFrames(
             train_frames,
             recipe.data.transforms,
@@ -185,9 +197,6 @@ def _run_stage(fabric: Fabric, recipe: Recipe, name: str) -> None:
         schedule=recipe.teacher if teaching else recipe.student,
         machine=recipe.machine,
     )
-    running = fit(fabric, stage)
-    if fabric.is_global_zero:
-        _finish(recipe, stage, running, frames)
 
 
 def _render(frames: WorldFrames, *, quiet: bool) -> None:
@@ -231,7 +240,7 @@ def _finish(recipe: Recipe, stage: Stage, running: Running, frames: Frames) -> N
     card = replace(model_card(recipe, frames, stage.name), frequency=class_frequency(frames, limit=MEASURED_FRAMES))
     if stage.select is not None:
         try:
-            card = calibrated(card, model, stage.select, selection_name(recipe))
+            card = calibrated(card, model, stage.select, selection_name(recipe), recipe.data.needs_one_of)
         except ValueError as error:  # the weights are good without
             print(f"{stage.name}: not calibrated, {error}; robustseg calibrate can do it later", file=sys.stderr)
     save_model(stage.folder, model.cpu(), card)

@@ -108,10 +108,18 @@ def selection_name(recipe: Recipe) -> str:
 
 
 def selection_counts(
-    fabric: Fabric, model: Segmenter, frames: Frames, subsets: Bool[Tensor, "S M"], batch_size: int
+    fabric: Fabric,
+    model: Segmenter,
+    frames: Frames,
+    subsets: Bool[Tensor, "S M"],
+    batch_size: int,
+    one_of: Bool[Tensor, " M"] | None = None,
 ) -> Int64[Tensor, "S K 3"]:
-    """TP, FP, FN per subset and class over all frames; the processes share the work and all get the sum."""
-    plan = Plan({"emm": subset_cases(subsets)}, batch_size=batch_size, confident=False)
+    """TP, FP, FN per subset and class over all frames; the processes share the work and all get the sum.
+
+    A frame counts where it has one of a subset's modalities in `one_of`; None = in the subset.
+    """
+    plan = Plan({"emm": subset_cases(subsets, one_of=one_of)}, batch_size=batch_size, confident=False)
     tally = in_memory(plan.shape(frames))
     mine = range(fabric.global_rank, len(frames), fabric.world_size)
     count_frames(model, frames, plan, tally, indices=mine, device=fabric.device)

@@ -58,8 +58,8 @@ class StudentStep(nn.Module):
         images = images.detach().requires_grad_(twice)
         teacher = self.teacher(images, batch.present)
         with twice_differentiable() if twice else nullcontext():
-            student = self.model.answers(images, batch.drawn)
-            further = self._further(images, batch, student, teacher)
+            student, halves = self._answers(images, batch)
+            further = self._further(images, batch, student, teacher, halves)
         losses = self.objective(
             student=student,
             teacher=teacher,
@@ -72,21 +72,49 @@ class StudentStep(nn.Module):
         )
         return Losses({name: (losses | further)[name] for name in self.weights})
 
-    def _target(self, batch: TrainingBatch, teacher: Output) -> Float[Tensor, "_DB K _h _w"] | None:
-        """What the logits are taught; None = the teacher's answer from all that a frame has."""
+    def _answers(
+        self, images: Float[Tensor, "B M 3 H W"], batch: TrainingBatch
+    ) -> tuple[Output, Float[Tensor, "_DB K _h _w"] | None]:
+        """The student's answers and, for consistency, the logits from the better half of each of their subsets.
+
+        All are decoded together: the statistics of BatchNorm move once a step.
+        """
+        if "consistency" not in self.weights:
+            return self.model.answers(images, batch.drawn), None
+        encoded = self.model.encode_batch(images, batch.drawn.any(dim=1))
+        halves = [
+            better_half(encoded.maps, encoded.sample, encoded.modality, subset) for subset in batch.drawn.unbind(1)
+        ]
+        both = self.model.answers_from(encoded, torch.cat([batch.drawn, torch.stack(halves, dim=1)], dim=1))
+        whole, half = both.logits.chunk(2)
+        return Output(whole, [stage.chunk(2)[0] for stage in both.features], encoded), half
+
+    def _target(self, batch: TrainingBatch, teacher: Output) -> Float[Tensor, "_DB K _h _w"]:
+        """What the logits are taught, answer by answer."""
         match self.objective.distill.target:
             case "superset" if "logit_kl" in self.weights:
-                return superset_logits(self.teacher, teacher.encoded, labels=batch.labels, subsets=batch.drawn)
+                return superset_logits(self.teacher, teacher, labels=batch.labels, subsets=batch.drawn)
             case _:
-                return None
+                answers = batch.drawn.shape[1]
+                return teacher.logits if answers == 1 else teacher.logits.repeat(answers, 1, 1, 1)
 
     def _further(
-        self, images: Float[Tensor, "B M 3 H W"], batch: TrainingBatch, student: Output, teacher: Output
+        self,
+        images: Float[Tensor, "B M 3 H W"],
+        batch: TrainingBatch,
+        student: Output,
+        teacher: Output,
+        halves: Float[Tensor, "_DB K _h _w"] | None,
     ) -> dict[str, Tensor]:
         """The losses that take more than two answers: the images, the network, or what is trained besides it."""
         subsets = batch.drawn.unbind(1)
         terms: dict[str, Callable[[], Tensor]] = {
-            "consistency": lambda: self._consistency(batch, student),
+            "consistency": lambda: consistency(
+                part=cast(Tensor, halves),
+                whole=student.logits,
+                labels=batch.labels.repeat(len(subsets), 1, 1),
+                **self.objective.supervision,
+            ),
             "entropy_inputs": lambda: _mean(
                 input_entropy(logits, batch.labels, images, subset)
                 for logits, subset in zip(student.logits.chunk(len(subsets)), subsets, strict=True)
@@ -103,16 +131,6 @@ class StudentStep(nn.Module):
             ),
         }
         return {name: terms[name]() for name in self.weights if name in terms}
-
-    def _consistency(self, batch: TrainingBatch, student: Output) -> Float[Tensor, ""]:
-        """Between each answer and that from the better half of its modalities."""
-        encoded = student.encoded
-        halves = [
-            better_half(encoded.maps, encoded.sample, encoded.modality, subset) for subset in batch.drawn.unbind(1)
-        ]
-        part = self.model.answers_from(encoded, torch.stack(halves, dim=1)).logits
-        labels = batch.labels.repeat(len(halves), 1, 1)
-        return consistency(part=part, whole=student.logits, labels=labels, **self.objective.supervision)
 
 
 def _mean(losses: Iterable[Tensor]) -> Float[Tensor, ""]:

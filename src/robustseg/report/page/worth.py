@@ -14,7 +14,7 @@ from robustseg.report.runs import Runs
 from robustseg.report.subsets import listed
 from robustseg.report.tables import Grid, gain_table, harm_table, worth_class_table, worth_condition_table, worth_table
 from robustseg.robustness.evaluation import Evaluation
-from robustseg.robustness.nothing import nothing_class, nothing_words
+from robustseg.robustness.nothing import nothing_class, nothing_words, unknown_worth
 from robustseg.robustness.worth import Harm, knows_worth, worth
 
 SHOWN_HARMS = 8
@@ -40,7 +40,7 @@ def worth_section(runs: Runs) -> Section:
     evaluation = runs.subject.subsets
     title = "What each sensor is worth"
     if not knows_worth(evaluation):
-        return empty("worth", title, "Not every set of sensors was evaluated: evaluate again with --subsets all.")
+        return empty("worth", title, unknown_worth(evaluation))
     found = worth(evaluation, nothing_class(evaluation))
     values = shapley_values(evaluation)
     lead = (
