@@ -13,15 +13,15 @@ from robustseg.build import build_model, load
 from robustseg.data.sample import Frames
 from robustseg.data.stats import class_frequency
 from robustseg.distill.class_weights import class_weights
-from robustseg.distill.objective import OF_MAPS, Objective
+from robustseg.distill.objective import COMPARED, OF_MAPS, Objective
 from robustseg.distill.prediction import Predictors
 from robustseg.models.card import RANDOM_ORIGIN, read_card
-from robustseg.models.mit import MiT
+from robustseg.models.mit import SHAPES, MiT
 from robustseg.models.pair import PairFusion
 from robustseg.models.released import MIT_ORIGIN
 from robustseg.models.segmenter import Segmenter
 from robustseg.models.weights import expanded
-from robustseg.recipe import OWN_MAPS, Recipe
+from robustseg.recipe import OWN_MAPS, Distill, Recipe
 from robustseg.robustness.evaluate import check_frames
 from robustseg.training.frozen import FrozenTeacher
 from robustseg.training.student import StudentStep
@@ -68,10 +68,8 @@ def student_step(recipe: Recipe, frames: Frames, train_frames: Frames, device: t
         ValueError: The teacher is for other data, or the student cannot start from the model it should start from.
     """
     known = load(teacher_folder(recipe))
-    _check_teacher(known, frames)
-    model = _fresh(recipe, frames)
-    if start := start_folder(recipe):
-        _start(model, known, known if start == teacher_folder(recipe) else load(start), recipe)
+    _check_same_inputs(known, frames, "teacher")
+    model = _student(recipe, frames, known)
     objective = Objective(recipe.distill, len(frames.classes), _class_weights(recipe, train_frames))
     return StudentStep(model, FrozenTeacher(known).to(device), objective, _predictors(recipe, model))
 
@@ -84,10 +82,9 @@ def check_start(recipe: Recipe, frames: Frames) -> None:
     """
     known = load(teacher_folder(recipe)) if recipe.distill.teacher else None
     if known:
-        _check_teacher(known, frames)
-    start = start_folder(recipe)
-    if start and (known or recipe.distill.student_init != "teacher"):
-        _start(_fresh(recipe, frames), known, load(start), recipe)
+        _check_same_inputs(known, frames, "teacher")
+    if start_folder(recipe) and (known or recipe.distill.student_init != "teacher"):
+        _student(recipe, frames, known)
 
 
 def check_teaching(recipe: Recipe) -> None:
@@ -97,15 +94,36 @@ def check_teaching(recipe: Recipe) -> None:
         FileNotFoundError: `distill.teacher` is no model folder.
         ValueError: It has not; says what to change.
     """
-    distill, fusion = recipe.distill, recipe.model.fusion
-    if fusion == "pair" and (not distill.teacher or distill.student_init in ("scratch", "teacher")):
-        raise ValueError("fusion 'pair' joins two trained models: name their folders, distill.teacher and student_init")
-    fusions = {fusion, read_card(Path(distill.teacher)).fusion if distill.teacher else fusion}
-    losses = [f"distill.{name}" for name in OF_MAPS if getattr(distill, name) > 0]
-    if losses and (other := fusions & OWN_MAPS):
+    distill, model = recipe.distill, recipe.model
+    if model.fusion == "pair":
+        _check_branches(distill)
+    card = read_card(Path(distill.teacher)) if distill.teacher else None
+    losses, compared = (
+        [f"distill.{name}" for name in names if getattr(distill, name) > 0]
+        for names in (OF_MAPS, (*COMPARED, "prediction"))
+    )
+    if losses and (other := {model.fusion, card.fusion if card else model.fusion} & OWN_MAPS):
         raise ValueError(
             f"fusion {min(other)!r} has no maps of single modalities that can be compared: set {', '.join(losses)} to 0"
         )
+    if card and compared and SHAPES[card.backbone].widths != SHAPES[model.backbone].widths:
+        raise ValueError(
+            f"the teacher's {card.backbone} has maps of other widths than the student's {model.backbone}: "
+            f"set {', '.join(compared)} to 0"
+        )
+
+
+def _check_branches(distill: Distill) -> None:
+    """A pair takes two encoders and computes the plain mean of each one's maps: so they must have been trained."""
+    if not distill.teacher or distill.student_init in ("scratch", "teacher"):
+        raise ValueError("fusion 'pair' joins two trained models: name their folders, distill.teacher and student_init")
+    for folder in (distill.teacher, distill.student_init):
+        card = read_card(Path(folder))
+        if card.fusion != "mean" or card.absence != "remove" or card.private:
+            raise ValueError(
+                "fusion 'pair' joins models of fusion 'mean', absence 'remove' and nothing private, "
+                f"{folder} is of fusion {card.fusion!r}, absence {card.absence!r}, private {list(card.private)}"
+            )
 
 
 def _class_weights(recipe: Recipe, train_frames: Frames) -> Float[Tensor, " K"] | None:
@@ -115,6 +133,32 @@ def _class_weights(recipe: Recipe, train_frames: Frames) -> Float[Tensor, " K"] 
         return None
     share = class_frequency(train_frames, limit=COUNTED_FRAMES) or (0.0,) * len(train_frames.classes)
     return class_weights(torch.tensor(share), kind)
+
+
+def _student(recipe: Recipe, frames: Frames, teacher: Segmenter | None) -> Segmenter:
+    """A student with its first weights; `teacher` is that of the recipe, None = not trained yet."""
+    model = _fresh(recipe, frames)
+    if start := start_folder(recipe):
+        known = teacher if teacher and start == teacher_folder(recipe) else load(start)
+        _check_inputs_of_start(known, frames, recipe)
+        _start(model, teacher, known, recipe)
+    return model
+
+
+def _check_inputs_of_start(known: Segmenter, frames: Frames, recipe: Recipe) -> None:
+    """What a start knows of single modalities must be of the student's; a frozen branch must see what it was made for.
+
+    What is the same for all modalities may come from others.
+    """
+    if recipe.model.fusion == "pair":
+        _check_same_inputs(known, frames, "model of student_init")
+    if known.card.private or known.card.fusion in ("weighted", "early"):
+        ours, theirs = ([entry.name for entry in those] for those in (known.card.modalities, frames.modalities))
+        if ours != theirs:
+            raise ValueError(
+                f"the student cannot start from {start_folder(recipe)}, which has parts of its own for each of "
+                f"{', '.join(ours)}: the data's modalities are {', '.join(theirs)}"
+            )
 
 
 def _start(model: Segmenter, teacher: Segmenter | None, student: Segmenter, recipe: Recipe) -> None:
@@ -144,12 +188,18 @@ def _fresh(recipe: Recipe, frames: Frames) -> Segmenter:
     )
 
 
-def _check_teacher(known: Segmenter, frames: Frames) -> None:
-    """Teacher and student see the same tensors: the same modalities, with the same means and standard deviations."""
+def _check_same_inputs(known: Segmenter, frames: Frames, what: str) -> None:
+    """A model and the student see the same tensors: the same modalities, with the same means and standard deviations.
+
+    Args:
+        known: The model.
+        frames: The student's.
+        what: The model is called so in errors.
+    """
     check_frames(known, frames)
     for one, other in zip(known.card.modalities, frames.modalities, strict=True):
         if (one.mean, one.std) != (other.mean, other.std):
             raise ValueError(
-                f"the teacher normalises {one.name} by mean {one.mean} and std {one.std}, the recipe by {other.mean} "
+                f"the {what} normalises {one.name} by mean {one.mean} and std {one.std}, the recipe by {other.mean} "
                 f"and {other.std}: leave them out of the recipe, then the teacher's are used"
             )
