@@ -3,7 +3,7 @@ from functools import partial
 
 import pytest
 import torch
-from spawned import batchnorm_steps
+from spawned import Slope, batchnorm_steps, slope_gradients
 from torch import Generator, Tensor, distributed, nn
 
 from robustseg.build import build_model
@@ -102,3 +102,14 @@ def test_two_processes_are_one_with_the_double_batch():
     expected[:2] = [output[:3] for output in expected[:2]]  # the first process's half
     for one, other in zip(got, expected, strict=True):
         assert torch.allclose(torch.tensor(one, dtype=other.dtype), other, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.slow
+def test_gradients_of_gradients_over_two_processes_are_those_of_the_double_batch():
+    model = network()
+    whole = copy.deepcopy(model)
+    Slope(whole)(images(6), 6).backward()
+    expected = [parameter.grad for parameter in whole.parameters() if parameter.grad is not None]
+    got = launch(Machine(accelerator="cpu", devices=2), partial(slope_gradients, model=model, images=images(6)))
+    for one, other in zip(got, expected, strict=True):
+        assert torch.allclose(torch.tensor(one, dtype=other.dtype), other, rtol=1e-7, atol=1e-9)

@@ -1,5 +1,6 @@
 """Every fusion trains, and what it cannot do is said before training starts."""
 
+import csv
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from robustseg.models.late import LateFusion
 from robustseg.models.pair import PairFusion
 from robustseg.recipe import Data, Distill, Machine, Model, Recipe, Schedule, World
 from robustseg.robustness import evaluate
+from robustseg.training import fit
 from robustseg.training.run import train
 
 PLAIN = Distill(hpdm=0, rrm=0)
@@ -68,6 +70,8 @@ def test_the_entropy_of_images_is_trained_too(recipe, tmp_path, trained, fusion)
     distill = replace(pair_of(trained) if fusion == "pair" else PLAIN, entropy_inputs=1.0)
     folder = train(recipe(tmp_path, model=Model(width=16, fusion=fusion), distill=distill))
     assert load(folder).card.fusion == fusion
+    with (folder / "log.csv").open() as stream:
+        assert all(float(row["entropy_inputs_share"]) > 0 for row in csv.DictReader(stream))
 
 
 def test_a_pair_keeps_the_licences_of_both(recipe, tmp_path, trained) -> None:
@@ -82,11 +86,26 @@ def test_a_pair_keeps_the_licences_of_both(recipe, tmp_path, trained) -> None:
     assert read_card(folder).origin == "random initialisation; somebody's weights"
 
 
-def test_the_moving_average_and_an_early_student_of_a_standard_teacher(recipe, tmp_path, trained) -> None:
+def test_the_moving_average_of_an_early_student_of_a_standard_teacher_is_kept(
+    recipe, tmp_path, trained, monkeypatch
+) -> None:
+    steps, optimise = [], fit._optimise
+
+    def watched(fabric, stage, module, running, parts):
+        row = optimise(fabric, stage, module, running, parts)
+        steps.append({name: parameter.detach().clone() for name, parameter in running.model.named_parameters()})
+        return row
+
+    monkeypatch.setattr(fit, "_optimise", watched)
     student = Schedule(epochs=1, batch_size=4, ema=0.9)
     distill = replace(PLAIN, teacher=str(trained / "teacher"), student_init="scratch")
     made = recipe(tmp_path, model=Model(width=16, fusion="early"), distill=distill, student=student)
-    assert type(load(train(made))) is EarlyFusion
+    model = load(train(made))
+    assert type(model) is EarlyFusion
+    first, second = steps
+    for name, kept in model.named_parameters():
+        assert torch.allclose(kept, 0.9 * first[name] + 0.1 * second[name], atol=1e-7), name
+    assert not all(torch.allclose(kept, second[name], atol=1e-7) for name, kept in model.named_parameters())
 
 
 def test_losses_on_maps_that_cannot_be_compared_are_refused(recipe, tmp_path, trained) -> None:
