@@ -135,3 +135,11 @@ def test_numbers_of_a_converted_model_fit_any_names(toy_model, toy_frames) -> No
         assert evaluate(toy_model, toy_frames(number=1)).classes == ("road", "car", "tree", "unicorn")
     finally:
         toy_model.card = before
+
+
+def test_subsets_and_frames_without_what_is_needed_are_not_scored(toy_model, toy_frames):
+    found = evaluate(toy_model, toy_frames(), one_of=("rgb", "depth"))
+    assert found.subsets[:, :2].any(dim=1).all()
+    assert len(found.subsets) == 6
+    assert not found.scored[4].any()  # it has nothing but lidar
+    assert evaluate(toy_model, toy_frames()).scored[4, -1]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -37,9 +38,9 @@ class Encoded:
     modality: Int64[Tensor, " N"]
     present: Bool[Tensor, "B M"]
 
-    @property
+    @cached_property
     def dense(self) -> list[Float[Tensor, "B M _C _h _w"]]:
-        """The maps by sample and modality, 0 where absent; a view where all are present."""
+        """The maps by sample and modality, 0 where absent; a view where all are present. Spread out once."""
         slot = self.present.flatten().nonzero().squeeze(1)
         return [spread(rows[: len(slot)], slot, self.present) for rows in self.maps]
 

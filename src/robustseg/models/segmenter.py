@@ -6,7 +6,6 @@ Shapes: B batch, M modalities, N encoded images, C channels of a stage, h w its 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import cast
 
 import torch
@@ -34,9 +33,9 @@ class Output:
     features: list[Float[Tensor, "B _C _h _w"]]
     encoded: Encoded
 
-    @cached_property
+    @property
     def maps(self) -> list[Float[Tensor, "B M _C _h _w"]]:
-        """The unfused map of every stage, sample and modality; 0 where absent. Spread out when first asked for."""
+        """The unfused map of every stage, sample and modality; 0 where absent."""
         return self.encoded.dense
 
 
