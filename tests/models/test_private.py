@@ -7,7 +7,7 @@ from robustseg import recipe
 from robustseg.build import build_model
 from robustseg.models.mit import SHAPES, MiT
 from robustseg.models.precision import in_precision
-from robustseg.models.private import PRIVATE, PrivateNorm, PrivatePatch, SharedNorm, SharedPatch, tensors_of
+from robustseg.models.private import PRIVATE, NamedPatch, PrivateNorm, PrivatePatch, SharedNorm, SharedPatch, tensors_of
 from robustseg.models.weights import expanded
 
 MODALITY = torch.tensor([2, 0, 0, 1, 2])
@@ -152,3 +152,21 @@ def test_shared_parts_are_torchs_own() -> None:
     patch = SharedPatch(3, 4, 3, 2)
     expected = F.conv2d(x.permute(0, 3, 1, 2), patch.weight, patch.bias, stride=2, padding=1).permute(0, 2, 3, 1)
     assert torch.equal(patch(x, torch.zeros(2, dtype=torch.int64)), expected)
+
+
+def test_an_identity_is_added_to_the_shared_patch() -> None:
+    named, x = filled(NamedPatch(3, 2, 5, 7, 4).double()), values(5, 9, 14, 2)
+    plain = F.conv2d(x.permute(0, 3, 1, 2), named.weight, named.bias, stride=4, padding=3).permute(0, 2, 3, 1)
+    expected = torch.stack([one + named.identity.weight[m] for one, m in zip(plain, MODALITY, strict=True)])
+    assert torch.allclose(named(x, MODALITY), expected)
+
+
+@torch.no_grad()
+def test_a_network_with_identities_starts_as_one_without() -> None:
+    plain = build_model(recipe.Model(width=16), 3, 3, seed=0).eval()
+    named = build_model(recipe.Model(width=16, private=("identity",)), 3, 3, seed=1).eval()
+    named.load_state_dict(expanded(plain.state_dict(), named))
+    images = values(2, 3, 3, 40, 56).float()
+    assert torch.allclose(named(images).logits, plain(images).logits, atol=1e-6)
+    with pytest.raises(ValueError, match="a private patch has an identity"):
+        recipe.Model(private=("patch", "identity"))

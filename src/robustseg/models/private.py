@@ -96,6 +96,47 @@ class PrivatePatch(nn.Module):
         return maps.permute(0, 2, 3, 1).contiguous()
 
 
+class Identity(nn.Module):
+    """A vector for every modality, 0 at the start.
+
+    Args:
+        modalities: M.
+        width: C.
+    """
+
+    def __init__(self, modalities: int, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(modalities, width))
+
+    def reset_parameters(self) -> None:
+        """All modalities are alike."""
+        nn.init.zeros_(self.weight)
+
+    def forward(self, modality: Int64[Tensor, " N"]) -> Float[Tensor, "N C"]:
+        """The vector of each row's modality."""
+        return F.embedding(modality, self.weight)
+
+
+class NamedPatch(SharedPatch):
+    """Patch embedding that all modalities share, with a vector added that tells which modality a row is of.
+
+    Args:
+        modalities: M.
+        channels: Of what comes in.
+        width: C, of what goes out.
+        kernel: Odd; half of it pads the map on every side.
+        stride: How much smaller the map becomes.
+    """
+
+    def __init__(self, modalities: int, channels: int, width: int, kernel: int, stride: int) -> None:
+        super().__init__(channels, width, kernel, stride)
+        self.identity = Identity(modalities, width)
+
+    def forward(self, x: Float[Tensor, "N H W C_in"], modality: Int64[Tensor, " N"]) -> Float[Tensor, "N h w C"]:
+        """The smaller map."""
+        return super().forward(x, modality) + self.identity(modality)[:, None, None]
+
+
 def convolved(
     images: Float[Tensor, "N C_in H W"],
     weight: Float[Tensor, "N C C_in kernel kernel"],

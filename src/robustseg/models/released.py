@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from robustseg.labels import LabelClass, number_name
 from robustseg.modalities import IMAGENET_MEAN, IMAGENET_STD, Modality
 from robustseg.models.card import ModelCard
-from robustseg.models.private import PRIVATE, tensors_of
+from robustseg.models.private import PRIVATE, Identity, tensors_of
 from robustseg.models.weights import check_shapes, check_tensors, expanded, save_model, structure
 
 CAMERAS = ("rgb", "camera")
@@ -123,9 +123,11 @@ def load_encoder_weights(encoder: nn.Module, path: Path) -> None:
         FileNotFoundError: There is no such file.
         ValueError: It cannot be read, or holds other tensors than this encoder's; lists all that differ.
     """
-    private = tensors_of(encoder, PRIVATE)
+    private, started = tensors_of(encoder, PRIVATE), tensors_of(encoder, (Identity,))
     ours = {
-        f"encoder.{name}": tensor[0] if name in private else tensor for name, tensor in encoder.state_dict().items()
+        f"encoder.{name}": tensor[0] if name in private else tensor
+        for name, tensor in encoder.state_dict().items()
+        if name not in started
     }
     tensors = {
         f"encoder.{name.removeprefix('encoder.')}": tensor

@@ -12,9 +12,9 @@ from torch import Generator, nn
 from robustseg.models.decoder import Decoder
 from robustseg.models.early import Bias, EarlyFusion, FirstConvolution, Trunk
 from robustseg.models.late import LateFusion
-from robustseg.models.mit import SHAPES, MiT, Stage
+from robustseg.models.mit import SHAPES, MiT, Patch, Stage
 from robustseg.models.pair import FrozenPair, PairFusion, Weighting
-from robustseg.models.private import PrivateNorm, PrivatePatch, SharedNorm, SharedPatch
+from robustseg.models.private import Identity, NamedPatch, PrivateNorm, PrivatePatch, SharedNorm, SharedPatch
 from robustseg.models.segmenter import Segmenter
 from robustseg.models.weighted import Reliability, WeightedSegmenter
 from robustseg.recipe import Absence, Fusion, Private
@@ -47,7 +47,7 @@ def segmenter_on_meta(
             SHAPES[backbone],
             drop_path=drop_path,
             recompute=gradient_checkpointing,
-            patch=partial(PrivatePatch, num_modalities) if "patch" in private else SharedPatch,
+            patch=_patch(num_modalities, private),
             norm=partial(PrivateNorm, num_modalities) if "norm" in private else SharedNorm,
         )
         decoder = Decoder(encoder.widths, num_classes, width=width, dropout=dropout)
@@ -66,6 +66,13 @@ def segmenter_on_meta(
                 both = FrozenPair(encoder, MiT(SHAPES[backbone]))
                 weightings = [Weighting(channels) for channels in encoder.widths]
                 return PairFusion(both, weightings, decoder=decoder, num_modalities=num_modalities)
+
+
+def _patch(modalities: int, private: tuple[Private, ...]) -> Patch:
+    """What makes the first patch embedding."""
+    if "patch" in private:
+        return partial(PrivatePatch, modalities)
+    return partial(NamedPatch, modalities) if "identity" in private else SharedPatch
 
 
 def random_segmenter(empty: Segmenter, *, seed: int) -> Segmenter:
@@ -104,7 +111,7 @@ def initialise(model: nn.Module, generator: Generator) -> None:
                 one = torch.empty_like(module.weight[0])
                 fan_out = one[:, 0].numel()
                 module.weight.copy_(one.normal_(0, math.sqrt(2 / fan_out), generator=generator))
-            case nn.LayerNorm() | nn.BatchNorm2d() | PrivateNorm() | Reliability() | Bias():
+            case nn.LayerNorm() | nn.BatchNorm2d() | PrivateNorm() | Reliability() | Bias() | Identity():
                 module.reset_parameters()
             case _:
                 continue

@@ -11,7 +11,7 @@ from robustseg.recipe.rules import require
 Backbone = Literal["mit_nano", "mit_b0", "mit_b1", "mit_b2", "mit_b3", "mit_b4", "mit_b5"]
 Absence = Literal["remove", "zero"]
 Fusion = Literal["mean", "weighted", "early", "late", "pair"]
-Private = Literal["patch", "norm"]
+Private = Literal["patch", "norm", "identity"]
 Taught = Literal["dominant", "others", "all"]
 Target = Literal["everything", "superset"]
 
@@ -51,8 +51,9 @@ class Model:
             the prediction; "pair" = the frozen encoders of `distill.teacher` and `distill.student_init`, weighted at
             every pixel by what is learned, and a decoder that goes on learning from where the latter's is.
         private: What each modality has of its own in the encoder, all else being shared: "patch" = the first patch
-            embedding, "norm" = gains and biases of every LayerNorm. A student may start from a teacher that shares
-            them.
+            embedding, "norm" = gains and biases of every LayerNorm; "identity" = just a vector that is added to the
+            first patch embedding, so that the encoder knows what it sees. A student may start from a teacher that
+            shares all.
         dropout: Of the decoder's channels, in training.
         drop_path: Largest stochastic depth rate, growing linearly over the blocks, in training.
         gradient_checkpointing: Compute the encoder's blocks again in the backward pass: less memory, more time.
@@ -80,6 +81,7 @@ class Model:
 def check_fusion(fusion: Fusion, absence: Absence, private: tuple[Private, ...]) -> None:
     """Raises ValueError for a network that there is not."""
     require(len(set(private)) == len(private), "private names a part twice", private)
+    require(not {"patch", "identity"} <= set(private), "a private patch has an identity: leave that out", private)
     alone = fusion in ("early", "late", "pair")
     require(not alone or absence == "remove", f"fusion {fusion!r} goes with absence 'remove' alone", absence)
     require(fusion not in OWN_MAPS or not private, f"fusion {fusion!r} has no private parts", private)

@@ -6,14 +6,14 @@ from torch import nn
 from torch.optim import AdamW, Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from robustseg.models.private import PRIVATE, tensors_of
+from robustseg.models.private import PRIVATE, Identity, tensors_of
 from robustseg.recipe import Schedule
 
 
 def adamw(model: nn.Module, schedule: Schedule) -> AdamW:
     """The optimiser; biases, norms and other 1-D parameters, of each modality or of all, get no weight decay."""
     parameters = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-    private = set(tensors_of(model, PRIVATE))
+    private = set(tensors_of(model, (*PRIVATE, Identity)))
     decaying = {name for name, parameter in parameters.items() if parameter.ndim - (name in private) > 1}
     groups = [
         {"params": [p for name, p in parameters.items() if name in decaying], "weight_decay": schedule.weight_decay},
