@@ -1,0 +1,32 @@
+"""What docs/experiments.md tells is what the runs found; the files of the comparisons can be read."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from robustseg.experiments.grid import read_grid
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / "evidence"
+ROW = re.compile(r"^\| `(\w+)` \|.*?\| ([0-9.]+|-) \| ([0-9.]+) \| ([0-9.]+) \| ([0-9.]+) \|$", re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "grid", sorted((ROOT / "recipes" / "evidence").glob("*_grid.yaml")), ids=lambda path: path.stem
+)
+def test_grids_are_read(grid):
+    comparison = read_grid(grid)
+    assert len(comparison.methods) > 1
+    assert comparison.differences
+
+
+def test_what_was_tried_is_told_as_it_was_measured():
+    told = ROW.findall((ROOT / "docs" / "experiments.md").read_text(encoding="utf-8"))
+    assert len(told) > 10
+    for method, selected, *scores in told:
+        result = json.loads((RESULTS / "world" / method / "seed_1.json").read_text(encoding="utf-8"))
+        found, chosen = result["protocols"]["emm"], dict(map(tuple, result["selection"]["scores"]))
+        assert scores == [f"{found[key]:.2f}" for key in ("mean", "all", "worst")], method
+        assert selected in ("-", f"{chosen[result['selection']['epoch']]:.2f}"), method
