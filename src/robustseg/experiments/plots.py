@@ -13,6 +13,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patheffects import withStroke
 
 from robustseg.benchmark.chart import spread
+from robustseg.experiments.bootstrap import Interval
 from robustseg.experiments.measured import Compared, Measured
 from robustseg.files import write_atomically
 from robustseg.report.charts.svg import number
@@ -73,30 +74,7 @@ def difference_plot(found: Sequence[Compared]) -> Figure:
     rows = range(len(found) - 1, -1, -1)  # the first at the top
     for axes, (name, title) in zip(panels, STATISTICS.items(), strict=True):
         for row, entry in zip(rows, found, strict=True):
-            value = entry.statistics[name]
-            color = SURE if value.sure else UNSURE
-            axes.plot([value.low, value.high], [row, row], color=color, linewidth=2.2, solid_capstyle="round", zorder=2)
-            axes.plot(
-                [value.value],
-                [row],
-                marker="o",
-                markersize=7,
-                color=color if entry.seeds > 1 else "white",
-                markeredgecolor=color if entry.seeds == 1 else "white",
-                markeredgewidth=1.4,
-                zorder=3,
-            )
-            if value.value == value.value:
-                axes.annotate(
-                    number(value.value, signed=True),
-                    (value.value, row),
-                    xytext=(0, 7),
-                    textcoords="offset points",
-                    ha="center",
-                    fontsize=8.5,
-                    color=INK,
-                    path_effects=[withStroke(linewidth=2.5, foreground="white")],
-                )
+            _interval(axes, row, entry.statistics[name], alone=entry.seeds == 1)
         axes.axvline(0, color=INK, linewidth=1, zorder=1)
         axes.set_title(title, fontsize=10, color=INK, loc="left")
         axes.margins(x=0.12)
@@ -108,6 +86,33 @@ def difference_plot(found: Sequence[Compared]) -> Figure:
     )
     _headline(figure, "Differences in points of mIoU", below)
     return figure
+
+
+def _interval(axes: Axes, row: int, value: Interval, *, alone: bool) -> None:
+    """A difference in its row: a line, a dot, which is hollow for one seed alone, and the number above."""
+    color = SURE if value.sure else UNSURE
+    axes.plot([value.low, value.high], [row, row], color=color, linewidth=2.2, solid_capstyle="round", zorder=2)
+    axes.plot(
+        [value.value],
+        [row],
+        marker="o",
+        markersize=7,
+        color="white" if alone else color,
+        markeredgecolor=color if alone else "white",
+        markeredgewidth=1.4,
+        zorder=3,
+    )
+    if value.value == value.value:
+        axes.annotate(
+            number(value.value, signed=True),
+            (value.value, row),
+            xytext=(0, 7),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8.5,
+            color=INK,
+            path_effects=[withStroke(linewidth=2.5, foreground="white")],
+        )
 
 
 def curve_plot(methods: Mapping[str, Measured]) -> Figure:

@@ -153,6 +153,7 @@ def _work(job: Job, threads: int, parent: int) -> None:
         _speak_into(job.places.log(job.key))
         signal.signal(signal.SIGINT, signal.default_int_handler)  # shells let background processes ignore it
         threading.Thread(target=_stop_with, args=(parent,), daemon=True).start()
+        threads = min(threads, torch.get_num_threads())  # OMP_NUM_THREADS may ask for fewer
         torch.set_num_threads(threads)
         with ExitStack() as stack:
             try:
