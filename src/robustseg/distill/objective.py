@@ -113,10 +113,11 @@ class Objective:
         maps = {"student": student.maps, "teacher": teacher.maps} if read_maps else {}
         masks = {"present": present, "teacher_present": teacher_present}
         classes = {"labels": labels, "num_classes": self.num_classes}
-        answers = len(student.logits) // max(len(labels), 1)  # D
-        asked = labels.repeat(answers, 1, 1)  # D*B H W
+        answers = student.logits.split(max(len(labels), 1))  # B K h w each; no answer hides what is hard in another
         terms: dict[str, Callable[[], Tensor]] = {
-            "cross_entropy": lambda: ohem_cross_entropy(student.logits, asked, **self.supervision),
+            "cross_entropy": lambda: torch.stack(
+                [ohem_cross_entropy(answer, labels, **self.supervision) for answer in answers]
+            ).mean(),
             "logit_kl": lambda: logit_kl(
                 student=student.logits,
                 teacher=teacher.logits if target is None else target,

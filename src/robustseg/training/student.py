@@ -109,11 +109,11 @@ class StudentStep(nn.Module):
         """The losses that take more than two answers: the images, the network, or what is trained besides it."""
         subsets = batch.drawn.unbind(1)
         terms: dict[str, Callable[[], Tensor]] = {
-            "consistency": lambda: consistency(
-                part=cast(Tensor, halves),
-                whole=student.logits,
-                labels=batch.labels.repeat(len(subsets), 1, 1),
-                **self.objective.supervision,
+            "consistency": lambda: _mean(
+                consistency(part=part, whole=whole, labels=batch.labels, **self.objective.supervision)
+                for part, whole in zip(
+                    cast(Tensor, halves).chunk(len(subsets)), student.logits.chunk(len(subsets)), strict=True
+                )
             ),
             "entropy_inputs": lambda: _mean(
                 input_entropy(logits, batch.labels, images, subset)
