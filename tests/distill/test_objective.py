@@ -124,6 +124,12 @@ def test_negative_weights(weights):
         Objective(Distill(**weights), num_classes=6)
 
 
+@pytest.mark.parametrize("weights", [{}, {"logit_kl": 0.0, "hpdm": 0.0, "rrm": 0.0, "prediction": 1.0}])
+def test_no_teacher_for_losses_that_need_one(arguments, weights):
+    with pytest.raises(ValueError, match="there is no teacher"):
+        Objective(Distill(**weights), num_classes=6)(**arguments | {"teacher": None})
+
+
 def test_no_weight_at_all():
     with pytest.raises(ValueError, match="every loss has weight 0"):
         Objective(Distill(cross_entropy=0.0, logit_kl=0.0, hpdm=0.0, rrm=0.0), num_classes=6)

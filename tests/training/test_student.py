@@ -123,3 +123,11 @@ def test_half_precision_learns():
         rows = twenty_losses(made_step(), 2, steps=2)
     assert rows.dtype == torch.float32
     assert rows.isfinite().all()
+
+
+def test_a_teacher_whom_no_loss_asks_answers_nothing(monkeypatch):
+    step = made_step()
+    step.objective = Objective(Distill(logit_kl=0, hpdm=0, rrm=0), CLASSES)
+    monkeypatch.setattr(FrozenTeacher, "__call__", lambda *_: pytest.fail("the teacher was asked"))
+    batch = made_up_batch(0, 2)
+    assert set(step(batch.images, batch, 0).terms) == {"cross_entropy"}

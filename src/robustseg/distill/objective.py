@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -28,6 +28,9 @@ OF_MAPS = ("hpdm", "rrm", "umd", "cmd", "ifv", "consistency", "entropy_features"
 
 COMPARED = ("hpdm", "rrm", "umd", "cmd", "ifv")
 """Those that compare the student's with the teacher's."""
+
+TAUGHT = ("logit_kl", *COMPARED, "prediction")
+"""The losses that need a teacher."""
 
 
 @runtime_checkable
@@ -75,6 +78,11 @@ class Objective:
         return {name: weight for name, weight in self._all_weights().items() if weight > 0}
 
     @property
+    def taught(self) -> bool:
+        """Whether there is a loss that needs a teacher."""
+        return not self.weights.keys().isdisjoint(TAUGHT)
+
+    @property
     def supervision(self) -> dict[str, Any]:
         """How every cross-entropy chooses and weighs pixels: arguments of `ohem_cross_entropy`."""
         return {
@@ -87,7 +95,7 @@ class Objective:
         self,
         *,
         student: Prediction,
-        teacher: Prediction,
+        teacher: Prediction | None,
         labels: Int64[Tensor, "B H W"],
         present: Bool[Tensor, "B M"],
         teacher_present: Bool[Tensor, "B M"] | None = None,
@@ -100,17 +108,24 @@ class Objective:
         Args:
             student: Of the images in `present`; where it gives D answers to each sample, those to every sample's first
                 subset come first, and losses of logits are means over all.
-            teacher: Of the images in `teacher_present`; detached by every loss.
+            teacher: Of the images in `teacher_present`; detached by every loss. None where no loss needs one.
             labels: Train ids; 255 is ignored.
             present: The student's modalities.
             teacher_present: The teacher's; None = all.
             permutation: See `hpdm`; not used where the recipe is not `hybrid`.
             generator: Of the noise of the released RRM.
             target: Logits that teach the D*B answers one by one; None = the teacher's, where D is 1.
+
+        Raises:
+            ValueError: There is no teacher, but a loss that needs one.
         """
         recipe = self.distill
+        if teacher is None and self.taught:
+            raise ValueError(f"{', '.join(name for name in TAUGHT if name in self.weights)}: there is no teacher")
         read_maps = not self.weights.keys().isdisjoint(COMPARED)  # spread out for these alone
-        maps = {"student": student.maps, "teacher": teacher.maps} if read_maps else {}
+        maps = {"student": student.maps, "teacher": teacher.maps} if teacher is not None and read_maps else {}
+        if target is None and teacher is not None:
+            target = teacher.logits
         masks = {"present": present, "teacher_present": teacher_present}
         classes = {"labels": labels, "num_classes": self.num_classes}
         answers = student.logits.split(max(len(labels), 1))  # B K h w each; no answer hides what is hard in another
@@ -120,7 +135,7 @@ class Objective:
             ).mean(),
             "logit_kl": lambda: logit_kl(
                 student=student.logits,
-                teacher=teacher.logits if target is None else target,
+                teacher=cast(Tensor, target),
                 size=(labels.shape[1], labels.shape[2]),
             ),
             "hpdm": lambda: hpdm(

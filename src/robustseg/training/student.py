@@ -56,7 +56,7 @@ class StudentStep(nn.Module):
         generator = torch.Generator(device=images.device).manual_seed(step_seed)
         twice = "entropy_inputs" in self.weights
         images = images.detach().requires_grad_(twice)
-        teacher = self.teacher(images, batch.present)
+        teacher = self.teacher(images, batch.present) if self.objective.taught else None
         with twice_differentiable() if twice else nullcontext():
             student, halves = self._answers(images, batch)
             further = self._further(images, batch, student, teacher, halves)
@@ -89,12 +89,14 @@ class StudentStep(nn.Module):
         whole, half = both.logits.chunk(2)
         return Output(whole, [stage.chunk(2)[0] for stage in both.features], encoded), half
 
-    def _target(self, batch: TrainingBatch, teacher: Output) -> Float[Tensor, "_DB K _h _w"]:
-        """What the logits are taught, answer by answer."""
+    def _target(self, batch: TrainingBatch, teacher: Output | None) -> Float[Tensor, "_DB K _h _w"] | None:
+        """What the logits are taught, answer by answer; None where nothing teaches them."""
+        if teacher is None or "logit_kl" not in self.weights:
+            return None
         match self.objective.distill.target:
-            case "superset" if "logit_kl" in self.weights:
+            case "superset":
                 return superset_logits(self.teacher, teacher, labels=batch.labels, subsets=batch.drawn)
-            case _:
+            case "everything":
                 answers = batch.drawn.shape[1]
                 return teacher.logits if answers == 1 else teacher.logits.repeat(answers, 1, 1, 1)
 
@@ -103,7 +105,7 @@ class StudentStep(nn.Module):
         images: Float[Tensor, "B M 3 H W"],
         batch: TrainingBatch,
         student: Output,
-        teacher: Output,
+        teacher: Output | None,
         halves: Float[Tensor, "_DB K _h _w"] | None,
     ) -> dict[str, Tensor]:
         """The losses that take more than two answers: the images, the network, or what is trained besides it."""
@@ -123,7 +125,7 @@ class StudentStep(nn.Module):
                 prediction(
                     cast(Predictors, self.besides),
                     fused=fused,
-                    teacher=teacher.maps,
+                    teacher=cast(Output, teacher).maps,
                     present=subset,
                     teacher_present=batch.present,
                 )
