@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -10,10 +11,12 @@ from robustseg.experiments.grid import Comparison, Method
 from robustseg.experiments.measured import compared, gather
 from robustseg.experiments.outputs import find, page, write_all
 from robustseg.experiments.plots import mean_curve
+from robustseg.experiments.result import found_rows
 from robustseg.experiments.section import sentence
 from robustseg.experiments.tables import (
     difference_subset_table,
     difference_table,
+    failure_tables,
     headroom_table,
     method_json,
     method_table,
@@ -121,3 +124,31 @@ def test_the_page_stands_alone(found):
 def test_curves_are_averaged_where_all_have_a_score():
     assert mean_curve([]) == []
     assert mean_curve([[(1, 10.0), (2, 20.0)], [(2, 30.0), (3, 5.0)]]) == [(2, 25.0)]
+
+
+def test_other_failures(tmp_path, results, evaluated):
+    made = results(SKILLS)
+    rows = {
+        key: found_rows(evaluated(skill=0.5 * SKILLS[key[0]], seed=key[1])) for key in made if key != ("teacher", 3)
+    }
+    made = {
+        key: replace(result, protocols=result.protocols | ({"faults": rows[key]} if key in rows else {}))
+        for key, result in made.items()
+    }
+    pairs = (("robustseg", "kl"), ("kl", "teacher"))
+    found = find(replace(comparison([*SKILLS], pairs), protocols=("emm", "faults")), made)
+    methods, differences = failure_tables(found.failing)
+    assert methods.head == ("method", "faults, mean", "faults, worst")
+    means = {name: [rows[key].mean for key in rows if key[0] == name] for name in SKILLS}
+    for name, mean, worst in methods.rows:
+        assert mean == pytest.approx(sum(means[name]) / len(means[name]), abs=1e-3)
+        assert worst < mean
+    assert [row[0] for row in differences.rows] == ["robustseg − kl", "kl − teacher"]
+    assert found.failing["faults"].differences[1].seeds == 2  # the third teacher was not scored by it
+    value = found.failing["faults"].differences[0].statistics["mean"]
+    assert value.value == pytest.approx(methods.rows[2][1] - methods.rows[1][1], abs=1e-3)
+    assert differences.rows[0][1] == spelled(value)
+    write_all(found, tmp_path)
+    assert "# Differences under other failures" in (tmp_path / "failures.md").read_text()
+    assert json.loads((tmp_path / "failures.json").read_text())["faults"]["methods"]["kl"]["seeds"] == 3
+    assert 'id="other_failures"' in (tmp_path / "report.html").read_text()

@@ -28,7 +28,7 @@ def compare(
         name: world
         recipe: world_small.yaml                 # below the file's own folder
         seeds: [1, 2, 3]
-        protocols: [emm]                         # as robustseg evaluate knows them
+        protocols: [emm, faults]                 # emm: every set of sensors; others as robustseg evaluate has them
         methods:                                 # name: what is special about it
           teacher: {stage: teacher}              # trained on complete sensors
           dropout: {set: {distill.logit_kl: 0, distill.hpdm: 0, distill.rrm: 0}}

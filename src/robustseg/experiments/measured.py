@@ -37,15 +37,17 @@ ALIKE = ("frames", "sequences", "classes", "absent")
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """A method with all its results.
+    """A method with all its results of one protocol.
 
     Attributes:
         name: Of the method.
         results: One per seed, in their order.
+        protocol: What is scored. Its rows are called subsets here, which those of "emm" are.
     """
 
     name: str
     results: tuple[Result, ...]
+    protocol: str = "emm"
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -54,7 +56,7 @@ class Measured:
     @property
     def subsets(self) -> tuple[str, ...]:
         """Names of the subsets."""
-        return tuple(self.results[0].protocols["emm"].scores)
+        return tuple(self.results[0].protocols[self.protocol].scores)
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -63,7 +65,7 @@ class Measured:
     @cached_property
     def present(self) -> Bool[Tensor, "S M"]:
         """The modalities of each subset."""
-        return self.results[0].present()
+        return self.results[0].present(self.protocol)
 
     @cached_property
     def letters(self) -> tuple[str, ...]:
@@ -73,7 +75,7 @@ class Measured:
     @cached_property
     def counts(self) -> Integer[Tensor, "N F S K 3"]:
         """TP, FP, FN; 32-bit, for there may be many."""
-        return torch.stack([result.counts().int() for result in self.results])
+        return torch.stack([result.counts(self.protocol).int() for result in self.results])
 
     @cached_property
     def per_seed(self) -> list[Summary]:
@@ -110,8 +112,21 @@ class Compared:
         return f"{self.one} − {self.other}" if self.other else self.one
 
 
-def gather(results: Mapping[Key, Result]) -> dict[str, Measured]:
-    """Results by method, which must be of the same frames and classes.
+@dataclass(frozen=True, eq=False)
+class Failing:
+    """What became of the methods by another protocol than missing modalities.
+
+    Attributes:
+        methods: Those that were scored by it.
+        differences: Those of them that are shown.
+    """
+
+    methods: dict[str, Measured]
+    differences: tuple[Compared, ...]
+
+
+def gather(results: Mapping[Key, Result], protocol: str = "emm") -> dict[str, Measured]:
+    """Results by method, which must be of the same frames and classes; those that have a protocol.
 
     Raises:
         ValueError: They are not; the message names the runs.
@@ -125,8 +140,9 @@ def gather(results: Mapping[Key, Result]) -> dict[str, Measured]:
                     f"{name} seed {seed} was scored with other {what} than {first.method} seed {first.seed}: "
                     "such results cannot stand in one table"
                 )
-        grouped.setdefault(name, []).append(result)
-    return {name: Measured(name, tuple(entries)) for name, entries in grouped.items()}
+        if protocol in result.protocols:
+            grouped.setdefault(name, []).append(result)
+    return {name: Measured(name, tuple(entries), protocol) for name, entries in grouped.items()}
 
 
 def compared(one: Measured, other: Measured | None = None, *, resamples: int = RESAMPLES) -> Compared | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from robustseg.experiments import plots, tables
 from robustseg.experiments.grid import Comparison
 from robustseg.experiments.job import Key
-from robustseg.experiments.measured import Compared, Measured, compared, gather
+from robustseg.experiments.measured import Compared, Failing, Measured, compared, gather
 from robustseg.experiments.result import Result
 from robustseg.experiments.section import best_tiles, comparison_sections, headline, sentence
 from robustseg.files import write_text
@@ -32,16 +32,18 @@ class Findings:
         methods: Those that have results.
         differences: Those that can be told from them.
         alone: The methods whose subsets are drawn, with intervals.
+        failing: Other protocol -> the methods that were scored by it, and their differences.
     """
 
     comparison: Comparison
     methods: dict[str, Measured]
     differences: tuple[Compared, ...]
     alone: tuple[Compared, ...]
+    failing: dict[str, Failing]
 
     def sections(self) -> list[Section]:
         """For a page."""
-        return comparison_sections(self.methods, self.differences, self.comparison.floors)
+        return comparison_sections(self.methods, self.differences, self.comparison.floors, self.failing)
 
 
 def find(comparison: Comparison, results: Mapping[Key, Result]) -> Findings:
@@ -51,10 +53,19 @@ def find(comparison: Comparison, results: Mapping[Key, Result]) -> Findings:
         ValueError: The results are not of the same frames and classes.
     """
     methods = gather(results)
-    pairs = [(methods[a], methods[b]) for a, b in comparison.differences if a in methods and b in methods]
-    differences = tuple(found for one, other in pairs if (found := compared(one, other)))
     alone = tuple(found for name in _drawn(comparison, methods) if (found := compared(methods[name])))
-    return Findings(comparison, methods, differences, alone)
+    failing = {
+        protocol: Failing(gathered, _differences(comparison, gathered))
+        for protocol in comparison.protocols
+        if protocol != "emm" and (gathered := gather(results, protocol))
+    }
+    return Findings(comparison, methods, _differences(comparison, methods), alone, failing)
+
+
+def _differences(comparison: Comparison, methods: Mapping[str, Measured]) -> tuple[Compared, ...]:
+    """Those that the file names, of methods that have results."""
+    pairs = [(methods[a], methods[b]) for a, b in comparison.differences if a in methods and b in methods]
+    return tuple(found for one, other in pairs if (found := compared(one, other)))
 
 
 def write_all(found: Findings, folder: Path) -> Grid:
@@ -74,6 +85,9 @@ def write_all(found: Findings, folder: Path) -> Grid:
         write_text(folder / "differences.md", _sheet(*shown))
         write_text(folder / "differences.json", tables.difference_json(found.differences))
         plots.write_plot(folder / "differences.png", plots.difference_plot(found.differences))
+    if found.failing:
+        write_text(folder / "failures.md", _sheet(*tables.failure_tables(found.failing)))
+        write_text(folder / "failures.json", tables.failure_json(found.failing))
     plots.write_plot(folder / "subsets.png", plots.subset_plot(found.alone, found.methods))
     plots.write_plot(folder / "curves.png", plots.curve_plot(found.methods))
     write_text(folder / PAGE, page(found))

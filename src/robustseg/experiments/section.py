@@ -9,11 +9,12 @@ import torch
 from markupsafe import Markup
 
 from robustseg.experiments.bootstrap import Interval
-from robustseg.experiments.measured import Compared, Measured
+from robustseg.experiments.measured import Compared, Failing, Measured
 from robustseg.experiments.plots import STAGES, STATISTICS, mean_curve
 from robustseg.experiments.tables import (
     difference_subset_table,
     difference_table,
+    failure_tables,
     headroom_table,
     method_table,
     subset_table,
@@ -28,7 +29,10 @@ from robustseg.report.verdict import Tile
 
 
 def comparison_sections(
-    methods: Mapping[str, Measured], found: Sequence[Compared], floors: Mapping[str, str]
+    methods: Mapping[str, Measured],
+    found: Sequence[Compared],
+    floors: Mapping[str, str],
+    failing: Mapping[str, Failing],
 ) -> list[Section]:
     """What a page says of a comparison.
 
@@ -36,9 +40,15 @@ def comparison_sections(
         methods: Their results.
         found: The differences that are shown.
         floors: Modality -> the method that has it alone.
+        failing: What became of them by other protocols.
     """
     curves = _learning_section(methods)
-    return [_method_section(methods, found), _set_section(methods, floors), *([curves] if curves else [])]
+    return [
+        _method_section(methods, found),
+        _set_section(methods, floors),
+        *([_failure_section(failing)] if failing else []),
+        *([curves] if curves else []),
+    ]
 
 
 def sentence(entry: Compared) -> str:
@@ -126,6 +136,14 @@ def _set_section(methods: Mapping[str, Measured], floors: Mapping[str, str]) -> 
         grids["headroom"] = headroom
         notes += grid_html(replace(headroom, title="Headroom above each sensor alone"))
     return Section("sets", "Every set, by method", "", body + notes + details("The numbers", [grid]), grids)
+
+
+def _failure_section(failing: Mapping[str, Failing]) -> Section:
+    grids = dict(zip(("failures", "failure_differences"), failure_tables(failing), strict=False))
+    body = Markup("").join(grid_html(grid, decimals=2) for grid in grids.values())
+    return Section(
+        "other_failures", "Other failures", "Sensors that are there, but not as they should be.", body, grids
+    )
 
 
 def _learning_section(methods: Mapping[str, Measured]) -> Section | None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from robustseg.experiments.bootstrap import HARM, RESAMPLES, Interval
-from robustseg.experiments.measured import STATISTICS, Compared, Measured, compared
+from robustseg.experiments.measured import STATISTICS, Compared, Failing, Measured, compared
 from robustseg.report.charts.svg import number
 from robustseg.report.tables import Cell, Grid
 
@@ -101,6 +101,42 @@ def headroom_table(methods: Mapping[str, Measured], floors: Mapping[str, str]) -
     )
 
 
+def failure_tables(failing: Mapping[str, Failing]) -> list[Grid]:
+    """How sensors fail otherwise: a table of methods, and one of differences; two columns for each protocol.
+
+    Args:
+        failing: By protocol.
+    """
+    head = tuple(f"{protocol}, {what}" for protocol in failing for what in ("mean", "worst"))
+    methods = dict.fromkeys(name for entry in failing.values() for name in entry.methods)
+    grids = [
+        Grid(
+            "Other failures",
+            ("method", *head),
+            tuple((name, *_cells(failing, name, _failed, None)) for name in methods),
+            caption="mIoU in percent by the protocols of `robustseg evaluate`, the mean over seeds. mean: over a "
+            "protocol's cases; worst: the lowest of them.",
+        )
+    ]
+    if pairs := dict.fromkeys(found.name for entry in failing.values() for found in entry.differences):
+        rows = tuple((name, *_cells(failing, name, _failed_less, "")) for name in pairs)
+        grids.append(Grid("Differences under other failures", ("difference", *head), rows, caption=INTERVALS))
+    return grids
+
+
+def failure_json(failing: Mapping[str, Failing]) -> str:
+    """What `failure_tables` hold, by protocol."""
+    return _json(
+        {
+            protocol: {
+                "methods": {name: _about(measured) for name, measured in entry.methods.items()},
+                "differences": [asdict(found) for found in entry.differences],
+            }
+            for protocol, entry in failing.items()
+        }
+    )
+
+
 def method_json(methods: Mapping[str, Measured]) -> str:
     """Everything that `method_table` and `subset_table` hold, by name."""
     return _json({name: _about(entry) for name, entry in methods.items()})
@@ -150,6 +186,25 @@ def _scores(entry: Measured) -> tuple[Cell, ...]:
     return (entry.name, len(entry.results), len(entry.subsets), *cells, entry.subsets[place], int(found.harms[0]))
 
 
+def _cells(
+    failing: Mapping[str, Failing], name: str, pair: Callable[[Failing, str], tuple[Cell, Cell] | None], nothing: Cell
+) -> list[Cell]:
+    """Two cells for each protocol, for which `nothing` stands where there is no result."""
+    return [cell for entry in failing.values() for cell in pair(entry, name) or (nothing, nothing)]
+
+
+def _failed(entry: Failing, name: str) -> tuple[Cell, Cell] | None:
+    if name not in entry.methods:
+        return None
+    found = entry.methods[name].overall
+    return float(found.mean[0]), float(found.worst[0])
+
+
+def _failed_less(entry: Failing, name: str) -> tuple[Cell, Cell] | None:
+    known = {found.name: found.statistics for found in entry.differences}
+    return (spelled(known[name]["mean"]), spelled(known[name]["worst"])) if name in known else None
+
+
 def _costs(entry: Measured) -> tuple[Cell, ...]:
     made = [result.made for result in entry.results]
     return made[0].parameters / 1e6, made[0].gmac, statistics.mean(run.minutes for run in made)
@@ -170,7 +225,7 @@ def _about(entry: Measured) -> dict[str, Any]:
         zip(("parameters_in_m", "gmac", "minutes"), _costs(entry), strict=True)
     )
     scores = dict(zip(entry.subsets, entry.overall.subsets[0].tolist(), strict=True))
-    runs = {result.seed: dict(result.protocols["emm"].scores) for result in entry.results}
+    runs = {result.seed: dict(result.protocols[entry.protocol].scores) for result in entry.results}
     return about | {"seed_numbers": entry.seeds, "subsets": scores, "runs": runs}
 
 
