@@ -25,6 +25,7 @@ seeds: [1, 2]
 methods:
   teacher: {stage: teacher, seeds: [1, 2]}
   dropout: {set: {distill.logit_kl: 0, distill.hpdm: 0, distill.rrm: 0}}
+  alone: {like: dropout, teacher: none, seeds: [1]}
 differences: [[dropout, teacher]]
 """
 
@@ -57,8 +58,8 @@ def compare(folder: Path, *words: str) -> int:
 def test_it_goes_on_skips_and_leaves_tables(killed, capsys):
     assert compare(killed) == 0
     said = capsys.readouterr().out
-    assert "tiny: 4 runs to do, 0 are there" in said
-    assert "4 of 4 done" in said
+    assert "tiny: 5 runs to do, 0 are there" in said
+    assert "5 of 5 done" in said
     out, results = killed / "out", killed / "out" / "results"
     assert "going on after step" in (out / "teacher" / "seed_1.log").read_text()
     for path in ("table.md", "table.json", "differences.md", "differences.json", "subsets.md", "report.html"):
@@ -71,7 +72,7 @@ def test_it_goes_on_skips_and_leaves_tables(killed, capsys):
 
     before = (results / "dropout" / "seed_2.json").stat().st_mtime_ns
     assert compare(killed) == 0
-    assert "0 runs to do, 4 are there" in capsys.readouterr().out
+    assert "0 runs to do, 5 are there" in capsys.readouterr().out
     assert (results / "dropout" / "seed_2.json").stat().st_mtime_ns == before
 
 

@@ -19,6 +19,8 @@ methods:
   kl: {like: dropout, set: {distill.logit_kl: 10}}
   again: {like: kl, start: kl, seeds: [2], set: {distill.rrm: 0, student.epochs: 3}}
   scratch_kl: {like: kl, start: scratch}
+  alone: {like: dropout, teacher: none, set: {distill.rrm: 0}}
+  alone_from_kl: {like: alone, start: kl}
 differences: [[kl, dropout]]
 floors: {rgb: rgb_alone}
 """
@@ -56,8 +58,12 @@ def test_families(grid):
     assert (again.seeds, again.teacher, again.start, again.needs) == ((2,), "teacher", "kl", ("teacher", "kl"))
     assert grid.methods["scratch_kl"].needs == ("teacher",)
     assert grid.methods["teacher"].needs == ()
+    alone = grid.methods["alone"]
+    assert (alone.stage, alone.teacher, alone.start, alone.needs) == ("student", "", "scratch", ())
+    assert (alone.recipe.distill.teacher, alone.recipe.distill.student_init) == ("none", "scratch")
+    assert grid.methods["alone_from_kl"].needs == ("kl",)
     assert grid.with_needs(["again"]) == ["teacher", "kl", "again"]
-    assert grid.dependents(["kl"]) == {"kl", "again"}
+    assert grid.dependents(["kl"]) == {"kl", "again", "alone_from_kl"}
     assert (grid.differences, grid.floors, grid.protocols) == ((("kl", "dropout"),), {"rgb": "rgb_alone"}, ("emm",))
 
 
@@ -81,6 +87,7 @@ def test_a_recipe_that_starts_from_scratch_is_believed(tmp_path):
         ("start: kl", "start: kll", "method 'again' starts from no method 'kll'"),
         ("{like: kl, start: scratch}", "{teacher: nobody}", "'scratch_kl' learns from no method 'nobody'"),
         ("  dropout: {set", "  dropout: {start: kl, set", "circle (teacher and start)"),
+        ("like: dropout, teacher: none", "like: kl, teacher: none", "method 'alone': distill.teacher is 'none'"),
         ("  teacher:", "  other:", "learns from no method 'teacher'"),
         ("seeds: [1, 2]", "seeds: [1, 1]", "different numbers"),
         ("seeds: [1, 2]", "seeds: []", "different numbers"),

@@ -12,7 +12,7 @@ from robustseg.build import load
 from robustseg.failures import all_subsets
 from robustseg.frames import open_frames
 from robustseg.models.card import read_card
-from robustseg.recipe import Data, Distill, Machine, Model, Schedule, Scoring, World
+from robustseg.recipe import Data, Distill, Machine, Model, Schedule, Scoring, Sight, World
 from robustseg.recipe_file import read_recipe
 from robustseg.training import run, teacher
 from robustseg.training.checkpoint import load_checkpoint
@@ -183,6 +183,28 @@ def test_a_given_teacher_saves_the_first_stage(recipe, tmp_path):
     assert not (student.parent / "teacher").exists()
     again = train(recipe(tmp_path, name="small"))
     assert torch.equal(*(next(iter(load_file(f / "model.safetensors").values())) for f in (student, again)))
+
+
+def test_one_stage_without_a_teacher(recipe, tmp_path):
+    distill = Distill(teacher="none", student_init="scratch", logit_kl=0, hpdm=0, rrm=0)
+    made = recipe(tmp_path, distill=distill, sight=Sight(singles=1, everything=True))
+    student = train(made)
+    assert not (student.parent / "teacher").exists()
+    assert set(rows(student / "log.csv")[0]) >= {"cross_entropy", "score"}
+    assert json.loads((student / "trained_from.json").read_text())["weights"] == ""
+    assert train(made) == student
+    with pytest.raises(ValueError, match="there is no teacher to train"):
+        train_teacher(made)
+    start = replace(distill, student_init=str(student))
+    onwards = train(recipe(tmp_path, name="onwards", distill=start))
+    assert read_card(onwards).origin == "random initialisation"
+
+
+def test_what_needs_a_teacher_says_so():
+    with pytest.raises(ValueError, match=r"set distill\.logit_kl, distill\.hpdm, distill\.rrm to 0"):
+        Distill(teacher="none", student_init="scratch")
+    with pytest.raises(ValueError, match=r"set distill\.student_init to scratch"):
+        Distill(teacher="none", logit_kl=0, hpdm=0, rrm=0)
 
 
 def test_gradient_checkpointing_ends_with_the_same_weights(recipe, tmp_path):

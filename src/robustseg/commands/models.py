@@ -9,7 +9,8 @@ from robustseg.recipe import Backbone, Recipe
 
 
 def train(recipe: Recipe, *, teacher_only: bool = False, restart: bool = False) -> None:
-    """Train a teacher on complete sensors, then a student that survives missing ones.
+    """Train a teacher on complete sensors, then a student that survives missing ones; or, with distill.teacher none, a
+    student alone.
 
     Stopped in any way, the same command goes on where it was. A finished teacher of the same recipe and data is used
     again.
@@ -19,6 +20,7 @@ def train(recipe: Recipe, *, teacher_only: bool = False, restart: bool = False) 
         teacher_only: Stop after the teacher; other recipes can then learn from it, by `distill.teacher`.
         restart: Throw away the teacher and the student that the run's folder holds, and start over.
     """
+    from robustseg.training.learners import teacher_folder
     from robustseg.training.run import train as train_both
     from robustseg.training.run import train_teacher
 
@@ -27,8 +29,8 @@ def train(recipe: Recipe, *, teacher_only: bool = False, restart: bool = False) 
         console.print(f"teacher: {folder}\nnext: robustseg train RECIPE --distill.teacher {folder}")
         return
     folder = train_both(recipe, restart=restart)
-    teacher = recipe.distill.teacher or folder.parent / "teacher"
-    console.print(f"student: {folder}\nnext: robustseg evaluate {folder} --against {teacher}")
+    teacher = teacher_folder(recipe)
+    console.print(f"student: {folder}\nnext: robustseg evaluate {folder}{f' --against {teacher}' if teacher else ''}")
 
 
 def calibrate(

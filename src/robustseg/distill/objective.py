@@ -21,16 +21,13 @@ from robustseg.distill.inputs import Maps
 from robustseg.distill.logits import logit_kl
 from robustseg.distill.prototypes import Matching, hpdm
 from robustseg.distill.representation import rrm
-from robustseg.recipe import LOSSES, Distill
+from robustseg.recipe import LOSSES, TAUGHT, Distill
 
 OF_MAPS = ("hpdm", "rrm", "umd", "cmd", "ifv", "consistency", "entropy_features", "prediction")
 """The losses that read the maps of single modalities."""
 
 COMPARED = ("hpdm", "rrm", "umd", "cmd", "ifv")
 """Those that compare the student's with the teacher's."""
-
-TAUGHT = ("logit_kl", *COMPARED, "prediction")
-"""The losses that need a teacher."""
 
 
 @runtime_checkable

@@ -16,6 +16,7 @@ from robustseg.experiments.running import run_jobs
 from robustseg.experiments.schedule import Wish, make_agenda, make_job, stored_results
 from robustseg.report.page import write_report
 from robustseg.report.tables import Grid
+from robustseg.training.learners import given_teacher
 
 __all__ = ["Wish", "run_comparison", "write_tables"]
 
@@ -86,8 +87,8 @@ def _shown(comparison: Comparison, places: Places, name: str) -> list[Path]:
     job = make_job(comparison, (name, min(comparison.methods[name].seeds)), places)
     if not trained(job.model):
         raise FileNotFoundError(f"{job.model} holds no weights, so there is nothing to show: leave --show out")
-    teacher = Path(job.recipe.distill.teacher)
-    return [job.model, *([teacher] if job.method.teacher and trained(teacher) else [])]
+    teacher = given_teacher(job.recipe)
+    return [job.model, *([teacher] if teacher and trained(teacher) else [])]
 
 
 @dataclass

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from robustseg.files import below
-from robustseg.recipe import Recipe
+from robustseg.recipe import NO_TEACHER, Recipe
 from robustseg.recipe_file import plain, read_recipe, read_yaml
 from robustseg.robustness.cases import PROTOCOLS
 from robustseg.strict import from_plain
@@ -23,8 +23,8 @@ Stage = Literal["teacher", "student"]
 SCRATCH = "scratch"
 """A student that starts from random weights, or the recipe's encoder weights."""
 
-RESERVED = ("results", SCRATCH)
-"""Names that no method may have: the folder of the results, and what `start` means by it."""
+RESERVED = ("results", SCRATCH, NO_TEACHER)
+"""Names that no method may have: the folder of the results, and what `start` and `teacher` mean by them."""
 
 OWN_KEYS = ("seed", "name", "out", "data.root", "distill.teacher", "distill.student_init")
 """Keys of a recipe that the grid itself decides."""
@@ -38,8 +38,8 @@ class Entry:
         like: Another method, whose fields are taken first.
         stage: "teacher" = trained on complete sensors, or "student", the default.
         seeds: Its own, instead of the grid's.
-        teacher: The method that a student learns from; by default the one that is called teacher.
-        start: The method whose weights a student starts from, or "scratch"; by default its teacher.
+        teacher: The method that a student learns from, or "none"; by default the one that is called teacher.
+        start: The method whose weights a student starts from, or "scratch"; by default its teacher, if it has one.
     """
 
     like: str | None = None
@@ -226,12 +226,18 @@ def _method(name: str, entry: Entry, settings: dict[str, Any], base: Recipe, fil
             raise ValueError(f"method {name!r} is a teacher, it learns from labels alone: leave teacher and start out")
         return Method(name, "teacher", recipe, seeds)
     teacher = entry.teacher or "teacher"
-    _known(teacher, file.methods, f"method {name!r} learns from no method")
-    usual = SCRATCH if base.distill.student_init == SCRATCH else teacher
+    _known(teacher, (*file.methods, NO_TEACHER), f"method {name!r} learns from no method")
+    usual = SCRATCH if base.distill.student_init == SCRATCH or teacher == NO_TEACHER else teacher
     start = entry.start or usual
     _known(start, (*file.methods, SCRATCH), f"method {name!r} starts from no method")
     recipe = replace(recipe, distill=replace(recipe.distill, student_init="teacher"))
-    return Method(name, "student", recipe, seeds, teacher, start)
+    if teacher != NO_TEACHER:
+        return Method(name, "student", recipe, seeds, teacher, start)
+    try:
+        alone = replace(recipe.distill, teacher=NO_TEACHER, student_init=SCRATCH)
+    except ValueError as error:
+        raise ValueError(f"method {name!r}: {error}") from error
+    return Method(name, "student", replace(recipe, distill=alone), seeds, "", start)
 
 
 def with_settings(recipe: Recipe, settings: dict[str, Any]) -> Recipe:

@@ -10,15 +10,16 @@ from pathlib import Path
 import torch
 
 from robustseg.benchmark.cost import GIGA, frame_macs
-from robustseg.experiments.grid import SCRATCH, Method
+from robustseg.experiments.grid import Method
 from robustseg.experiments.result import Made, Result, Selection, found_rows, write_result
 from robustseg.frames import fingerprint, open_frames
 from robustseg.models.card import ModelCard, read_card
 from robustseg.models.weights import structure
-from robustseg.recipe import Data, Recipe
+from robustseg.recipe import NO_TEACHER, Data, Recipe
 from robustseg.robustness import Evaluation
 from robustseg.scoring import SUMMARY_FILE, Task, evaluate_folder, recipe_task
 from robustseg.training.identity import check_made_from, stage_identity
+from robustseg.training.learners import teacher_weights
 from robustseg.training.run import measured_recipe, model_card, train, train_teacher
 from robustseg.version import __version__
 
@@ -104,8 +105,8 @@ class Job:
         if self.method.stage == "teacher":
             return known
         teacher, start = (
-            name if name == SCRATCH else str(self.places.run((name, self.seed)) / self.stages[name])
-            for name in (self.method.teacher, self.method.start)
+            str(self.places.run((name, self.seed)) / self.stages[name]) if name in self.stages else name
+            for name in (self.method.teacher or NO_TEACHER, self.method.start)
         )
         init = "teacher" if start == teacher else start
         return replace(known, distill=replace(known.distill, teacher=teacher, student_init=init))
@@ -167,8 +168,8 @@ def _train(job: Job, recipe: Recipe) -> Path:
 def _made_otherwise(job: Job, recipe: Recipe) -> bool:
     """Whether the run's folder holds a model, or the beginning of one, of another recipe, other data or teacher."""
     identity = stage_identity(measured_recipe(recipe), job.method.stage)
-    if recipe.distill.teacher:
-        identity["weights"] = read_card(Path(recipe.distill.teacher)).sha256
+    if recipe.distill.teacher:  # of a student
+        identity["weights"] = teacher_weights(recipe)
     try:
         check_made_from(job.model, identity)
     except ValueError:

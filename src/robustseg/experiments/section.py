@@ -139,7 +139,8 @@ def _set_section(methods: Mapping[str, Measured], floors: Mapping[str, str]) -> 
 
 
 def _failure_section(failing: Mapping[str, Failing]) -> Section:
-    grids = dict(zip(("failures", "failure_differences"), failure_tables(failing), strict=False))
+    keys: tuple[str, ...] = ("failures", "failure_differences")
+    grids = dict(zip(keys, failure_tables(failing), strict=False))  # of one method there is no difference
     body = Markup("").join(grid_html(grid, decimals=2) for grid in grids.values())
     return Section(
         "other_failures", "Other failures", "Sensors that are there, but not as they should be.", body, grids

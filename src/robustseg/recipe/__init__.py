@@ -13,7 +13,9 @@ from robustseg.recipe.data import BENCHMARKS, Data, Habit, Kind, Muses, Transfor
 from robustseg.recipe.rules import LARGEST, SMALLEST, require
 from robustseg.recipe.training import (
     LOSSES,
+    NO_TEACHER,
     OWN_MAPS,
+    TAUGHT,
     Absence,
     Backbone,
     Distill,
@@ -32,8 +34,10 @@ __all__ = [
     "BENCHMARKS",
     "LARGEST",
     "LOSSES",
+    "NO_TEACHER",
     "OWN_MAPS",
     "SMALLEST",
+    "TAUGHT",
     "Absence",
     "Backbone",
     "Data",

@@ -30,6 +30,12 @@ LOSSES = (
 )
 """The weights in `Distill`."""
 
+TAUGHT = ("logit_kl", "hpdm", "rrm", "umd", "cmd", "ifv", "prediction")
+"""Those that need a teacher."""
+
+NO_TEACHER = "none"
+"""What `Distill.teacher` says where there is none."""
+
 OWN_MAPS: frozenset[Fusion] = frozenset({"early", "pair"})
 """Fusions that encode a modality into other maps than the standard network: no loss can compare them."""
 
@@ -164,7 +170,8 @@ class Distill:
     """What the student learns from; a weight of 0 leaves the term out.
 
     Attributes:
-        teacher: A model folder to learn from, instead of training a teacher first; empty = train one.
+        teacher: A model folder to learn from, instead of training a teacher first; empty = train one; "none" = the
+            student learns from labels alone, and its stage is the only one. Its losses and its start must need none.
         student_init: "scratch", "teacher", or the path of a model folder.
         cross_entropy: Weight of the supervised OHEM cross-entropy.
         logit_kl: Weight of KL(teacher || student) of the logits, divided by B*K*H*W.
@@ -225,6 +232,11 @@ class Distill:
     def __post_init__(self) -> None:
         for name in LOSSES:
             require(0 <= getattr(self, name) < math.inf, f"{name} must be a weight of 0 or more", getattr(self, name))
+        if self.teacher == NO_TEACHER:
+            asking = [f"distill.{name}" for name in TAUGHT if getattr(self, name) > 0]
+            require(not asking, f"distill.teacher is 'none': set {', '.join(asking)} to 0", self.teacher)
+            message = "distill.teacher is 'none': set distill.student_init to scratch, or to a model folder"
+            require(self.student_init != "teacher", message, self.student_init)
         require(self.hpdm_temperature > 0, "hpdm_temperature must be above 0", self.hpdm_temperature)
         require(0 < self.ohem_threshold <= 1, "ohem_threshold must lie above 0, up to 1", self.ohem_threshold)
         require(0 <= self.ohem_min_kept <= 1, "ohem_min_kept lies between 0 and 1", self.ohem_min_kept)

@@ -21,7 +21,7 @@ from robustseg.models.pair import PairFusion
 from robustseg.models.released import MIT_ORIGIN
 from robustseg.models.segmenter import Segmenter
 from robustseg.models.weights import expanded
-from robustseg.recipe import OWN_MAPS, Distill, Recipe
+from robustseg.recipe import NO_TEACHER, OWN_MAPS, Distill, Recipe
 from robustseg.robustness.evaluate import check_frames
 from robustseg.training.frozen import FrozenTeacher
 from robustseg.training.student import StudentStep
@@ -31,9 +31,32 @@ COUNTED_FRAMES = 200
 """So many frames' labels, evenly spread, tell how often the classes occur."""
 
 
-def teacher_folder(recipe: Recipe) -> Path:
-    """The given teacher's, or the one that the run trains itself."""
-    return Path(recipe.distill.teacher or Path(recipe.out) / recipe.name / "teacher")
+def teacher_folder(recipe: Recipe) -> Path | None:
+    """The given teacher's, or the one that the run trains itself; None = there is none."""
+    match recipe.distill.teacher:
+        case "":
+            return Path(recipe.out) / recipe.name / "teacher"
+        case name if name == NO_TEACHER:
+            return None
+        case path:
+            return Path(path)
+
+
+def given_teacher(recipe: Recipe) -> Path | None:
+    """The teacher that was trained before; None = the run trains it, or there is none."""
+    return teacher_folder(recipe) if recipe.distill.teacher else None
+
+
+def given_models(recipe: Recipe) -> list[Path]:
+    """All models that must be there before the run starts: a teacher's, and the one that the student starts from."""
+    start = () if recipe.distill.student_init == "teacher" else (start_folder(recipe),)
+    return [folder for folder in (given_teacher(recipe), *start) if folder]
+
+
+def teacher_weights(recipe: Recipe) -> str:
+    """The hash of the trained teacher's weights; empty = there is none."""
+    folder = teacher_folder(recipe)
+    return read_card(folder).sha256 if folder else ""
 
 
 def start_folder(recipe: Recipe) -> Path | None:
@@ -50,8 +73,8 @@ def start_folder(recipe: Recipe) -> Path | None:
 def origin(recipe: Recipe, stage: str) -> str:
     """Where a stage's first weights come from, and their licence."""
     if stage == "student" and (start := start_folder(recipe)):
-        parents = (start, teacher_folder(recipe)) if recipe.model.fusion == "pair" else (start,)
-        return "; ".join(dict.fromkeys(read_card(folder).origin for folder in parents))
+        parents = (start, teacher_folder(recipe) if recipe.model.fusion == "pair" else None)
+        return "; ".join(dict.fromkeys(read_card(folder).origin for folder in parents if folder))
     file = recipe.model.encoder_weights
     return f"{Path(file).name}: {MIT_ORIGIN}" if file else RANDOM_ORIGIN
 
@@ -62,16 +85,19 @@ def teacher_step(recipe: Recipe, frames: Frames, train_frames: Frames) -> Teache
 
 
 def student_step(recipe: Recipe, frames: Frames, train_frames: Frames, device: torch.device) -> StudentStep:
-    """A network that learns from the labels and from the teacher.
+    """A network that learns from the labels, and from the teacher if there is one.
 
     Raises:
         ValueError: The teacher is for other data, or the student cannot start from the model it should start from.
     """
-    known = load(teacher_folder(recipe))
-    _check_same_inputs(known, frames, "teacher")
+    folder = teacher_folder(recipe)
+    known = load(folder) if folder else None
+    if known:
+        _check_same_inputs(known, frames, "teacher")
     model = _student(recipe, frames, known)
     objective = Objective(recipe.distill, len(frames.classes), _class_weights(recipe, train_frames))
-    return StudentStep(model, FrozenTeacher(known).to(device), objective, _predictors(recipe, model))
+    teacher = FrozenTeacher(known).to(device) if known else None
+    return StudentStep(model, teacher, objective, _predictors(recipe, model))
 
 
 def check_start(recipe: Recipe, frames: Frames) -> None:
@@ -80,7 +106,8 @@ def check_start(recipe: Recipe, frames: Frames) -> None:
     Raises:
         ValueError: A teacher of other data, or another network.
     """
-    known = load(teacher_folder(recipe)) if recipe.distill.teacher else None
+    folder = given_teacher(recipe)
+    known = load(folder) if folder else None
     if known:
         _check_same_inputs(known, frames, "teacher")
     if start_folder(recipe) and (known or recipe.distill.student_init != "teacher"):
@@ -97,7 +124,8 @@ def check_teaching(recipe: Recipe) -> None:
     distill, model = recipe.distill, recipe.model
     if model.fusion == "pair":
         _check_branches(distill)
-    card = read_card(Path(distill.teacher)) if distill.teacher else None
+    folder = given_teacher(recipe)
+    card = read_card(folder) if folder else None
     losses, compared = (
         [f"distill.{name}" for name in names if getattr(distill, name) > 0]
         for names in (OF_MAPS, (*COMPARED, "prediction"))
@@ -115,7 +143,7 @@ def check_teaching(recipe: Recipe) -> None:
 
 def _check_branches(distill: Distill) -> None:
     """A pair takes two encoders and computes the plain mean of each one's maps: so they must have been trained."""
-    if not distill.teacher or distill.student_init in ("scratch", "teacher"):
+    if distill.teacher in ("", NO_TEACHER) or distill.student_init in ("scratch", "teacher"):
         raise ValueError("fusion 'pair' joins two trained models: name their folders, distill.teacher and student_init")
     for folder in (distill.teacher, distill.student_init):
         card = read_card(Path(folder))
@@ -136,7 +164,7 @@ def _class_weights(recipe: Recipe, train_frames: Frames) -> Float[Tensor, " K"] 
 
 
 def _student(recipe: Recipe, frames: Frames, teacher: Segmenter | None) -> Segmenter:
-    """A student with its first weights; `teacher` is that of the recipe, None = not trained yet."""
+    """A student with its first weights; `teacher` is that of the recipe, None = there is none, or not yet."""
     model = _fresh(recipe, frames)
     if start := start_folder(recipe):
         known = teacher if teacher and start == teacher_folder(recipe) else load(start)

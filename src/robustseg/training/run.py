@@ -35,7 +35,17 @@ from robustseg.training.calibration import calibrated
 from robustseg.training.checkpoint import remove_checkpoints
 from robustseg.training.fit import BEST, fit
 from robustseg.training.identity import check_made_from, claim, stage_identity
-from robustseg.training.learners import check_start, check_teaching, origin, student_step, teacher_folder, teacher_step
+from robustseg.training.learners import (
+    check_start,
+    check_teaching,
+    given_models,
+    given_teacher,
+    origin,
+    student_step,
+    teacher_folder,
+    teacher_step,
+    teacher_weights,
+)
 from robustseg.training.processes import is_first_process, launch, only_one
 from robustseg.training.selection import select_frames, selection_name
 from robustseg.training.stage import Running, Stage
@@ -67,9 +77,12 @@ def train_teacher(recipe: Recipe, *, restart: bool = False) -> Path:
 
     `restart` throws a student of the old teacher away as well.
     """
+    folder = teacher_folder(recipe)
+    if folder is None:
+        raise ValueError("distill.teacher is 'none': there is no teacher to train")
     if not recipe.distill.teacher:
         _run(recipe, ("teacher",), restart=restart)
-    return teacher_folder(recipe)
+    return folder
 
 
 def _run(recipe: Recipe, stages: tuple[str, ...], *, restart: bool) -> None:
@@ -92,9 +105,9 @@ def _run(recipe: Recipe, stages: tuple[str, ...], *, restart: bool) -> None:
 
 def _clear(recipe: Recipe, doomed: list[Path]) -> None:
     """Deletes stages; a student goes with its teacher, but nothing that the recipe itself starts from."""
-    for needed in (recipe.distill.teacher, recipe.distill.student_init):
+    for needed in given_models(recipe):
         for path in doomed:
-            if needed not in ("", "scratch", "teacher") and Path(needed).resolve().is_relative_to(path.resolve()):
+            if needed.resolve().is_relative_to(path.resolve()):
                 raise ValueError(
                     f"--restart would delete {needed}, which the recipe needs: give this run another --name"
                 )
@@ -107,7 +120,7 @@ def _run_stages(fabric: Fabric, recipe: Recipe, identities: dict[str, dict[str, 
     for name, identity in identities.items():
         folder = Path(recipe.out) / recipe.name / name
         if name == "student":
-            identity["weights"] = read_card(teacher_folder(recipe)).sha256
+            identity["weights"] = teacher_weights(recipe)
         if fabric.broadcast(fabric.is_global_zero and claim(folder, identity)):
             fabric.print(f"{name}: already trained, {folder}", file=sys.stderr)
             if fabric.is_global_zero:
@@ -134,9 +147,8 @@ def check_recipe(recipe: Recipe) -> None:
     places_of(recipe.data.needs_one_of, frames.modalities)
     Objective(recipe.distill, len(frames.classes))
     check_teaching(recipe)
-    for folder in (recipe.distill.teacher, recipe.distill.student_init):
-        if folder not in ("", "scratch", "teacher"):
-            read_card(Path(folder))
+    for folder in given_models(recipe):
+        read_card(folder)
     if recipe.model.encoder_weights and not Path(recipe.model.encoder_weights).is_file():
         raise FileNotFoundError(f"there is no file {recipe.model.encoder_weights} (model.encoder_weights)")
 
@@ -145,8 +157,8 @@ def measured_recipe(recipe: Recipe) -> Recipe:
     """The recipe with mean and std of all modalities: a given teacher's, or measured on the training split."""
     if all(modality.mean is not None for modality in recipe.data.modalities):
         return recipe
-    if recipe.distill.teacher:
-        known = {modality.name: modality for modality in read_card(Path(recipe.distill.teacher)).modalities}
+    if teacher := given_teacher(recipe):
+        known = {modality.name: modality for modality in read_card(teacher).modalities}
         modalities = [
             replace(m, mean=known[m.name].mean, std=known[m.name].std) if m.name in known else m
             for m in recipe.data.modalities

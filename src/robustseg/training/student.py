@@ -1,4 +1,4 @@
-"""The second stage: random sensors, taught by the frozen teacher that sees all of them.
+"""The second stage: random sensors, taught by the frozen teacher that sees all of them, or by labels alone.
 
 Shapes: B batch, D subsets of each sample's modalities that are answered for, M modalities, K classes, H W image size.
 """
@@ -28,7 +28,7 @@ class StudentStep(nn.Module):
 
     Args:
         model: The student.
-        teacher: Its teacher.
+        teacher: Its teacher; None where no loss needs one.
         objective: Which losses, in which form.
         predictors: What the loss "prediction" trains along with the student; others need none.
     """
@@ -36,7 +36,7 @@ class StudentStep(nn.Module):
     def __init__(
         self,
         model: Segmenter,
-        teacher: FrozenTeacher,
+        teacher: FrozenTeacher | None,
         objective: Objective,
         predictors: Predictors | None = None,
     ) -> None:
@@ -56,7 +56,7 @@ class StudentStep(nn.Module):
         generator = torch.Generator(device=images.device).manual_seed(step_seed)
         twice = "entropy_inputs" in self.weights
         images = images.detach().requires_grad_(twice)
-        teacher = self.teacher(images, batch.present) if self.objective.taught else None
+        teacher = self.teacher(images, batch.present) if self.teacher and self.objective.taught else None
         with twice_differentiable() if twice else nullcontext():
             student, halves = self._answers(images, batch)
             further = self._further(images, batch, student, teacher, halves)
@@ -91,7 +91,7 @@ class StudentStep(nn.Module):
 
     def _target(self, batch: TrainingBatch, teacher: Output | None) -> Float[Tensor, "_DB K _h _w"] | None:
         """What the logits are taught, answer by answer; None where nothing teaches them."""
-        if teacher is None or "logit_kl" not in self.weights:
+        if self.teacher is None or teacher is None or "logit_kl" not in self.weights:
             return None
         match self.objective.distill.target:
             case "superset":
