@@ -2,8 +2,11 @@
 
 from dataclasses import replace
 
+import cv2
+import numpy as np
 import pytest
 
+from robustseg.experiments import schedule
 from robustseg.experiments.grid import Comparison, read_grid
 from robustseg.experiments.job import Places, fingerprints
 from robustseg.experiments.result import read_result, write_result
@@ -118,3 +121,26 @@ def test_a_job_knows_its_folders(grid, places):
     assert recipe.distill.teacher == str(places.out / "teacher" / "seed_2" / "teacher")
     assert recipe.distill.student_init == str(places.out / "kl" / "seed_2" / "student")
     assert make_job(grid, ("kl", 1), places).recipe.distill.student_init == "teacher"
+
+
+def test_results_of_sensors_with_files_of_their_own_names(tmp_path, result):
+    for folder in ("camera", "labels"):
+        for split in ("train", "val"):
+            (tmp_path / "data" / folder / split).mkdir(parents=True)
+            cv2.imwrite(str(tmp_path / "data" / folder / split / "a.png"), np.zeros((32, 32), np.uint8))
+    (tmp_path / "tiny.yaml").write_text(
+        "data: {kind: folders, size: [32, 32], classes: [{name: a, color: [1, 2, 3]}], modalities:"
+        " [{name: rgb, files: {x: 'camera/{split}/{name}.png'}, channels: [x, x, x]}]}\n"
+    )
+    (tmp_path / "grid.yaml").write_text(GRID)
+    grid = read_grid(tmp_path / "grid.yaml")
+    places = Places(tmp_path / "out", tmp_path / "out" / "results", root=str(tmp_path / "data"))
+    job = make_job(grid, ("teacher", 1), places)
+    made = replace(result("teacher", 1, stage="teacher"), recipe=job.method.recipe)
+    write_result(job.result_file, replace(made, fingerprints=fingerprints(job.recipe.data)))
+    assert set(make_agenda(grid, Wish(only=("teacher",)), places).done) == {("teacher", 1)}
+    cv2.imwrite(str(tmp_path / "data" / "camera" / "val" / "b.png"), np.zeros((32, 32), np.uint8))
+    cv2.imwrite(str(tmp_path / "data" / "labels" / "val" / "b.png"), np.zeros((32, 32), np.uint8))
+    schedule._of_data.cache_clear()
+    with pytest.raises(ValueError, match=r"frames\.val"):
+        make_agenda(grid, Wish(only=("teacher",)), places)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -9,6 +10,8 @@ from robustseg.experiments.grid import Comparison
 from robustseg.experiments.job import Job, Key, Places, fingerprints, located, trained
 from robustseg.experiments.result import Result, disagreements, read_result
 from robustseg.recipe import Data
+from robustseg.recipe_file import plain
+from robustseg.strict import from_plain
 
 MOST_DIFFERENCES = 8
 
@@ -123,9 +126,10 @@ def _add(agenda: Agenda, key: Key, comparison: Comparison, places: Places, again
 
 
 def _fingerprints(job: Job) -> dict[str, str]:
-    return _of_data(located(job.method.recipe, job.places.root).data)
+    return _of_data(json.dumps(plain(located(job.method.recipe, job.places.root).data)))
 
 
 @lru_cache(maxsize=16)
-def _of_data(data: Data) -> dict[str, str]:
-    return fingerprints(data)
+def _of_data(text: str) -> dict[str, str]:
+    """Of data as JSON: most methods have the same, and what names files by a mapping cannot be a key."""
+    return fingerprints(from_plain(json.loads(text), Data))
