@@ -187,23 +187,38 @@ def test_a_given_teacher_saves_the_first_stage(recipe, tmp_path):
 
 def test_one_stage_without_a_teacher(recipe, tmp_path):
     distill = Distill(teacher="none", student_init="scratch", logit_kl=0, hpdm=0, rrm=0)
-    made = recipe(tmp_path, distill=distill, sight=Sight(singles=1, everything=True))
+    unused = Schedule(batch_size=64)  # more than there are frames
+    made = recipe(tmp_path, distill=distill, sight=Sight(singles=1, everything=True), teacher=unused)
     student = train(made)
     assert not (student.parent / "teacher").exists()
     assert set(rows(student / "log.csv")[0]) >= {"cross_entropy", "score"}
-    assert json.loads((student / "trained_from.json").read_text())["weights"] == ""
     assert train(made) == student
     with pytest.raises(ValueError, match="there is no teacher to train"):
         train_teacher(made)
+    with pytest.raises(ValueError, match="was trained with no teacher, the recipe asks for one"):
+        train(recipe(tmp_path))
+    assert not (student.parent / "teacher").exists()  # it was found out before
+
+    frozen = Schedule(epochs=1, batch_size=4, lr=1e-30, weight_decay=0)
     start = replace(distill, student_init=str(student))
-    onwards = train(recipe(tmp_path, name="onwards", distill=start))
-    assert read_card(onwards).origin == "random initialisation"
+    other = Data(size=(32, 64), world=World(train_frames=10, val_frames=4, seed=1))
+    onwards = train(recipe(tmp_path, name="onwards", distill=start, student=frozen, data=other))
+    old, new = (load_file(folder / "model.safetensors") for folder in (student, onwards))
+    learned = [name for name, value in old.items() if value.is_floating_point() and "running" not in name]
+    assert all(torch.allclose(old[name], new[name]) for name in learned)
+    assert read_card(onwards).modalities == read_card(student).modalities  # with their means, though data differ
+
+
+def test_batches_that_are_too_large_are_named(recipe, tmp_path):
+    for stage in ("teacher", "student"):
+        with pytest.raises(ValueError, match=f"{stage}: 8 training frames do not fill a batch of 64"):
+            train(recipe(tmp_path, **{stage: Schedule(batch_size=64)}))
 
 
 def test_what_needs_a_teacher_says_so():
-    with pytest.raises(ValueError, match=r"set distill\.logit_kl, distill\.hpdm, distill\.rrm to 0"):
-        Distill(teacher="none", student_init="scratch")
-    with pytest.raises(ValueError, match=r"set distill\.student_init to scratch"):
+    with pytest.raises(ValueError, match=r"set distill\.hpdm, distill\.rrm to 0, and distill\.student_init to scratch"):
+        Distill(teacher="none", logit_kl=0)
+    with pytest.raises(ValueError, match=r"'none': set distill\.student_init to scratch"):
         Distill(teacher="none", logit_kl=0, hpdm=0, rrm=0)
 
 

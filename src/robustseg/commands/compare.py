@@ -34,12 +34,13 @@ def compare(
           dropout: {set: {distill.logit_kl: 0, distill.hpdm: 0, distill.rrm: 0}}
           kl: {like: dropout, set: {distill.logit_kl: 10}}
           longer: {like: kl, seeds: [1], start: kl, set: {student.epochs: 80}}
+          alone: {like: dropout, teacher: none}  # one stage, from labels alone
         differences: [[kl, dropout]]             # rows "kl minus dropout"
         floors: {rgb: rgb_alone}                 # modality -> method that has it alone
 
     `like` takes all fields of another method, `set` changes keys of the recipe one by one. A student learns from the
     method `teacher` names, by default the one called teacher, and starts from its weights, or from those of the method
-    `start` names, or from scratch.
+    `start` names, or from scratch; with teacher: none, from labels alone.
 
     Every run leaves one small JSON below the folder of the results, which holds its counts: all tables, intervals
     and plots are made from these files alone. Runs whose result is there are skipped. Stopped in any way, the same

@@ -9,8 +9,9 @@ from robustseg.recipe import Backbone, Recipe
 
 
 def train(recipe: Recipe, *, teacher_only: bool = False, restart: bool = False) -> None:
-    """Train a teacher on complete sensors, then a student that survives missing ones; or, with distill.teacher none, a
-    student alone.
+    """Train a teacher on complete sensors, then a student that survives missing ones.
+
+    With distill.teacher none the student learns from labels alone, and is all that is trained.
 
     Stopped in any way, the same command goes on where it was. A finished teacher of the same recipe and data is used
     again.
@@ -18,7 +19,7 @@ def train(recipe: Recipe, *, teacher_only: bool = False, restart: bool = False) 
     Args:
         recipe: What to do.
         teacher_only: Stop after the teacher; other recipes can then learn from it, by `distill.teacher`.
-        restart: Throw away the teacher and the student that the run's folder holds, and start over.
+        restart: Throw away what the run's folder holds of the stages that this recipe trains, and start over.
     """
     from robustseg.training.learners import teacher_folder
     from robustseg.training.run import train as train_both

@@ -21,7 +21,7 @@ from robustseg.distill.inputs import Maps
 from robustseg.distill.logits import logit_kl
 from robustseg.distill.prototypes import Matching, hpdm
 from robustseg.distill.representation import rrm
-from robustseg.recipe import LOSSES, TAUGHT, Distill
+from robustseg.recipe import LOSSES, NEED_TEACHER, Distill
 
 OF_MAPS = ("hpdm", "rrm", "umd", "cmd", "ifv", "consistency", "entropy_features", "prediction")
 """The losses that read the maps of single modalities."""
@@ -75,9 +75,9 @@ class Objective:
         return {name: weight for name, weight in self._all_weights().items() if weight > 0}
 
     @property
-    def taught(self) -> bool:
+    def needs_teacher(self) -> bool:
         """Whether there is a loss that needs a teacher."""
-        return not self.weights.keys().isdisjoint(TAUGHT)
+        return not self.weights.keys().isdisjoint(NEED_TEACHER)
 
     @property
     def supervision(self) -> dict[str, Any]:
@@ -117,8 +117,8 @@ class Objective:
             ValueError: There is no teacher, but a loss that needs one.
         """
         recipe = self.distill
-        if teacher is None and self.taught:
-            raise ValueError(f"{', '.join(name for name in TAUGHT if name in self.weights)}: there is no teacher")
+        if teacher is None and self.needs_teacher:
+            raise ValueError(f"{', '.join(name for name in NEED_TEACHER if name in self.weights)}: there is no teacher")
         read_maps = not self.weights.keys().isdisjoint(COMPARED)  # spread out for these alone
         maps = {"student": student.maps, "teacher": teacher.maps} if teacher is not None and read_maps else {}
         if target is None and teacher is not None:

@@ -8,6 +8,7 @@ from robustseg.experiments.grid import Comparison, Method
 from robustseg.experiments.job import cost, located, planned_card
 from robustseg.models.card import ModelCard
 from robustseg.models.weights import check_shapes, expanded, structure
+from robustseg.training.learners import check_teaching
 from robustseg.training.run import check_recipe
 
 
@@ -36,10 +37,22 @@ def check_methods(comparison: Comparison, chosen: Sequence[str], root: str = "")
         except ValueError as error:
             raise ValueError(f"method {name!r}: {error}") from error
     for name in chosen:
-        _check_family(comparison.methods[name], cards)
+        method = comparison.methods[name]
+        if method.stage == "student":
+            _check_teaching(method, cards)
+        _check_family(method, cards)
     for modality, name in comparison.floors.items():
         if name in cards and [entry.name for entry in cards[name].modalities] != [modality]:
             raise ValueError(f"floors: method {name!r} must have {modality!r} alone (set: {{data.use: [{modality}]}})")
+
+
+def _check_teaching(method: Method, cards: dict[str, ModelCard]) -> None:
+    """Its losses and its fusion can make something of the networks of its teacher and its start."""
+    start = cards.get(method.start) if method.start != method.teacher else None
+    try:
+        check_teaching(method.recipe, teacher=cards.get(method.teacher), start=start)
+    except ValueError as error:
+        raise ValueError(f"method {method.name!r}: {error}") from error
 
 
 def _check_family(method: Method, cards: dict[str, ModelCard]) -> None:
@@ -54,7 +67,7 @@ def _check_family(method: Method, cards: dict[str, ModelCard]) -> None:
                     f"method {method.name!r} has the {what} {', '.join(mine)}, {name!r}, that it needs, "
                     f"{', '.join(theirs)}: name another teacher or start"
                 )
-    if method.start in cards:
+    if method.start in cards and method.recipe.model.fusion != "pair":  # a pair takes both networks as they are
         network = structure(own)
         try:
             given = expanded(structure(cards[method.start]).state_dict(), network)

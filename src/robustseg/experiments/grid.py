@@ -191,6 +191,8 @@ def _check_names(file: GridFile) -> None:
 
 
 def _check_base(recipe: Recipe, name: str) -> None:
+    if recipe.distill.teacher == NO_TEACHER:
+        raise ValueError(f"{name} has no teacher: leave that out there, and write teacher: none at the methods")
     if recipe.distill.teacher or recipe.distill.student_init not in ("teacher", SCRATCH):
         raise ValueError(f"{name} names model folders in distill: here methods name their teachers and starts")
 

@@ -13,9 +13,9 @@ from robustseg.recipe.data import BENCHMARKS, Data, Habit, Kind, Muses, Transfor
 from robustseg.recipe.rules import LARGEST, SMALLEST, require
 from robustseg.recipe.training import (
     LOSSES,
+    NEED_TEACHER,
     NO_TEACHER,
     OWN_MAPS,
-    TAUGHT,
     Absence,
     Backbone,
     Distill,
@@ -34,10 +34,10 @@ __all__ = [
     "BENCHMARKS",
     "LARGEST",
     "LOSSES",
+    "NEED_TEACHER",
     "NO_TEACHER",
     "OWN_MAPS",
     "SMALLEST",
-    "TAUGHT",
     "Absence",
     "Backbone",
     "Data",

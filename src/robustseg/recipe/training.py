@@ -30,7 +30,7 @@ LOSSES = (
 )
 """The weights in `Distill`."""
 
-TAUGHT = ("logit_kl", "hpdm", "rrm", "umd", "cmd", "ifv", "prediction")
+NEED_TEACHER = ("logit_kl", "hpdm", "rrm", "umd", "cmd", "ifv", "prediction")
 """Those that need a teacher."""
 
 NO_TEACHER = "none"
@@ -172,7 +172,8 @@ class Distill:
     Attributes:
         teacher: A model folder to learn from, instead of training a teacher first; empty = train one; "none" = the
             student learns from labels alone, and its stage is the only one. Its losses and its start must need none.
-        student_init: "scratch", "teacher", or the path of a model folder.
+        student_init: "scratch", "teacher", or the path of a model folder; without a teacher, means and standard
+            deviations of the data are that model's.
         cross_entropy: Weight of the supervised OHEM cross-entropy.
         logit_kl: Weight of KL(teacher || student) of the logits, divided by B*K*H*W.
         target: Which prediction of the teacher that is: "everything" = of all that the frame has; "superset" = of the
@@ -200,8 +201,8 @@ class Distill:
         class_weights: Of the cross-entropy: "none", or "inverse" = by the inverse of a class's share of the training
             pixels, "log" = 1 / log(1.02 + share). Shares are of at most 200 training frames; one below 0.1 % counts as
             0.1 %. Either is scaled so that a pixel's weight is 1 on average.
-        ohem_threshold: Pixels whose true class has less than this probability are kept.
-        ohem_min_kept: At least this fraction of the valid pixels is kept.
+        ohem_threshold: Pixels whose true class has less than this probability are kept, for each answer.
+        ohem_min_kept: At least this fraction of an answer's valid pixels is kept.
     """
 
     teacher: str = ""
@@ -233,13 +234,18 @@ class Distill:
         for name in LOSSES:
             require(0 <= getattr(self, name) < math.inf, f"{name} must be a weight of 0 or more", getattr(self, name))
         if self.teacher == NO_TEACHER:
-            asking = [f"distill.{name}" for name in TAUGHT if getattr(self, name) > 0]
-            require(not asking, f"distill.teacher is 'none': set {', '.join(asking)} to 0", self.teacher)
-            message = "distill.teacher is 'none': set distill.student_init to scratch, or to a model folder"
-            require(self.student_init != "teacher", message, self.student_init)
+            self._check_alone()
         require(self.hpdm_temperature > 0, "hpdm_temperature must be above 0", self.hpdm_temperature)
         require(0 < self.ohem_threshold <= 1, "ohem_threshold must lie above 0, up to 1", self.ohem_threshold)
         require(0 <= self.ohem_min_kept <= 1, "ohem_min_kept lies between 0 and 1", self.ohem_min_kept)
+
+    def _check_alone(self) -> None:
+        asking = [f"distill.{name}" for name in NEED_TEACHER if getattr(self, name) > 0]
+        changes = [f"{', '.join(asking)} to 0"] if asking else []
+        if self.student_init == "teacher":
+            changes.append("distill.student_init to scratch, or to a model folder")
+        if changes:
+            raise ValueError(f"distill.teacher is 'none': set {', and '.join(changes)}")
 
 
 @dataclass(frozen=True)

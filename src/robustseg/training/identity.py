@@ -59,13 +59,9 @@ def stage_identity(recipe: Recipe, stage: str) -> dict[str, Any]:
 
 def check_made_from(folder: Path, identity: dict[str, Any]) -> None:
     """Raises ValueError if `folder` holds a stage of another identity, in one of the keys that `identity` has."""
-    record = folder / IDENTITY_FILE
-    if not record.exists():
+    found = _record(folder)
+    if found is None:
         return
-    try:
-        found = json.loads(record.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{record} is damaged: start over with --restart true") from error
     known = {key: found.get(key) for key in identity}
     if lines := differences(known, json.loads(json.dumps(identity))):
         shown = "; ".join(lines[:8]) + ("; ..." if len(lines) > 8 else "")
@@ -73,6 +69,28 @@ def check_made_from(folder: Path, identity: dict[str, Any]) -> None:
             f"{folder} was made from something else ({shown}): give this run another --name, "
             "put the recipe back, or start over with --restart true"
         )
+
+
+def check_taught(folder: Path, *, taught: bool) -> None:
+    """Raises ValueError if `folder` holds a student that had a teacher where it should have none, or the other way."""
+    found = _record(folder)
+    if found and "weights" in found and bool(found["weights"]) != taught:
+        had, wanted = ("a", "none") if found["weights"] else ("no", "one")
+        raise ValueError(
+            f"{folder} was trained with {had} teacher, the recipe asks for {wanted}: give this run another --name, "
+            "put the recipe back, or start over with --restart true"
+        )
+
+
+def _record(folder: Path) -> dict[str, Any] | None:
+    """What is written beside a stage; None = it was never begun."""
+    record = folder / IDENTITY_FILE
+    if not record.exists():
+        return None
+    try:
+        return json.loads(record.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{record} is damaged: start over with --restart true") from error
 
 
 def claim(folder: Path, identity: dict[str, Any]) -> bool:

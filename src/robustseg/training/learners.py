@@ -15,13 +15,13 @@ from robustseg.data.stats import class_frequency
 from robustseg.distill.class_weights import class_weights
 from robustseg.distill.objective import COMPARED, OF_MAPS, Objective
 from robustseg.distill.prediction import Predictors
-from robustseg.models.card import RANDOM_ORIGIN, read_card
+from robustseg.models.card import RANDOM_ORIGIN, ModelCard, read_card
 from robustseg.models.mit import SHAPES, MiT
 from robustseg.models.pair import PairFusion
 from robustseg.models.released import MIT_ORIGIN
 from robustseg.models.segmenter import Segmenter
 from robustseg.models.weights import expanded
-from robustseg.recipe import NO_TEACHER, OWN_MAPS, Distill, Recipe
+from robustseg.recipe import NO_TEACHER, OWN_MAPS, Recipe
 from robustseg.robustness.evaluate import check_frames
 from robustseg.training.frozen import FrozenTeacher
 from robustseg.training.student import StudentStep
@@ -33,13 +33,10 @@ COUNTED_FRAMES = 200
 
 def teacher_folder(recipe: Recipe) -> Path | None:
     """The given teacher's, or the one that the run trains itself; None = there is none."""
-    match recipe.distill.teacher:
-        case "":
-            return Path(recipe.out) / recipe.name / "teacher"
-        case name if name == NO_TEACHER:
-            return None
-        case path:
-            return Path(path)
+    given = recipe.distill.teacher
+    if given == NO_TEACHER:
+        return None
+    return Path(given or Path(recipe.out) / recipe.name / "teacher")
 
 
 def given_teacher(recipe: Recipe) -> Path | None:
@@ -96,7 +93,7 @@ def student_step(recipe: Recipe, frames: Frames, train_frames: Frames, device: t
         _check_same_inputs(known, frames, "teacher")
     model = _student(recipe, frames, known)
     objective = Objective(recipe.distill, len(frames.classes), _class_weights(recipe, train_frames))
-    teacher = FrozenTeacher(known).to(device) if known else None
+    teacher = FrozenTeacher(known).to(device) if known and objective.needs_teacher else None
     return StudentStep(model, teacher, objective, _predictors(recipe, model))
 
 
@@ -114,43 +111,59 @@ def check_start(recipe: Recipe, frames: Frames) -> None:
         _student(recipe, frames, known)
 
 
-def check_teaching(recipe: Recipe) -> None:
-    """Finds out whether a fusion has the models that it is made of, and maps for the losses that compare maps.
+def check_given(recipe: Recipe) -> None:
+    """Finds out whether the models that must be there before the run fit what it makes of them; see `check_teaching`.
 
     Raises:
-        FileNotFoundError: `distill.teacher` is no model folder.
+        FileNotFoundError: One of them is no model folder.
+        ValueError: They do not fit, or a pair lacks one.
+    """
+    teacher = given_teacher(recipe)
+    start = None if recipe.distill.student_init == "teacher" else start_folder(recipe)
+    cards = {"teacher": read_card(teacher) if teacher else None, "start": read_card(start) if start else None}
+    if recipe.model.fusion == "pair" and None in cards.values():
+        raise ValueError("fusion 'pair' joins two trained models: name their folders, distill.teacher and student_init")
+    check_teaching(recipe, **cards)
+
+
+def check_teaching(recipe: Recipe, *, teacher: ModelCard | None, start: ModelCard | None) -> None:
+    """Finds out whether a pair has branches that it can join, and the losses that compare maps have maps to compare.
+
+    Args:
+        recipe: A student's.
+        teacher: Of the teacher; None = it is of the recipe itself, or there is none.
+        start: Of the model that the student starts from; None = random weights, or its teacher.
+
+    Raises:
         ValueError: It has not; says what to change.
     """
     distill, model = recipe.distill, recipe.model
     if model.fusion == "pair":
-        _check_branches(distill)
-    folder = given_teacher(recipe)
-    card = read_card(folder) if folder else None
+        _check_branches(teacher=teacher, start=start)
     losses, compared = (
         [f"distill.{name}" for name in names if getattr(distill, name) > 0]
         for names in (OF_MAPS, (*COMPARED, "prediction"))
     )
-    if losses and (other := {model.fusion, card.fusion if card else model.fusion} & OWN_MAPS):
+    if losses and (other := {model.fusion, teacher.fusion if teacher else model.fusion} & OWN_MAPS):
         raise ValueError(
             f"fusion {min(other)!r} has no maps of single modalities that can be compared: set {', '.join(losses)} to 0"
         )
-    if card and compared and SHAPES[card.backbone].widths != SHAPES[model.backbone].widths:
+    if teacher and compared and SHAPES[teacher.backbone].widths != SHAPES[model.backbone].widths:
         raise ValueError(
-            f"the teacher's {card.backbone} has maps of other widths than the student's {model.backbone}: "
+            f"the teacher's {teacher.backbone} has maps of other widths than the student's {model.backbone}: "
             f"set {', '.join(compared)} to 0"
         )
 
 
-def _check_branches(distill: Distill) -> None:
+def _check_branches(**branches: ModelCard | None) -> None:
     """A pair takes two encoders and computes the plain mean of each one's maps: so they must have been trained."""
-    if distill.teacher in ("", NO_TEACHER) or distill.student_init in ("scratch", "teacher"):
-        raise ValueError("fusion 'pair' joins two trained models: name their folders, distill.teacher and student_init")
-    for folder in (distill.teacher, distill.student_init):
-        card = read_card(Path(folder))
+    for name, card in branches.items():
+        if card is None:
+            raise ValueError(f"fusion 'pair' joins two trained models, a teacher and a start: there is no {name}")
         if card.fusion != "mean" or card.absence != "remove" or card.private:
             raise ValueError(
                 "fusion 'pair' joins models of fusion 'mean', absence 'remove' and nothing private, "
-                f"{folder} is of fusion {card.fusion!r}, absence {card.absence!r}, private {list(card.private)}"
+                f"its {name} is of fusion {card.fusion!r}, absence {card.absence!r}, private {list(card.private)}"
             )
 
 

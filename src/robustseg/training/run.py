@@ -1,6 +1,7 @@
 """The main job: a teacher on complete sensors, then a student that learns from it and survives missing ones.
 
-A run is a folder with `teacher/` and `student/`; each stage's folder becomes a model folder when it is done.
+A run is a folder with `teacher/` and `student/`; each stage's folder becomes a model folder when it is done. A recipe
+that names a teacher, or says that there is none, has the student's stage alone.
 """
 
 from __future__ import annotations
@@ -34,12 +35,11 @@ from robustseg.training.batches import Share, TrainingFrames, steps_per_epoch
 from robustseg.training.calibration import calibrated
 from robustseg.training.checkpoint import remove_checkpoints
 from robustseg.training.fit import BEST, fit
-from robustseg.training.identity import check_made_from, claim, stage_identity
+from robustseg.training.identity import check_made_from, check_taught, claim, stage_identity
 from robustseg.training.learners import (
+    check_given,
     check_start,
-    check_teaching,
     given_models,
-    given_teacher,
     origin,
     student_step,
     teacher_folder,
@@ -54,14 +54,14 @@ MEASURED_FRAMES = 200
 
 
 def train(recipe: Recipe, *, restart: bool = False) -> Path:
-    """Trains the teacher and then the student of a recipe, or what is left of it to do; gives the student's folder.
+    """Trains the teacher, if the recipe has one to train, and then the student; gives the student's folder.
 
     Interrupted, it goes on where it stopped and ends with the same weights as if it had not been. A finished teacher
     is used again if everything that made it agrees with the recipe and the data.
 
     Args:
         recipe: What to do.
-        restart: Throw away the teacher and the student that the run's folder holds, and start over.
+        restart: Throw away what the run's folder holds of the stages that this recipe trains, and start over.
 
     Raises:
         ValueError: The run's folder holds something made from another recipe or other data; the message says what
@@ -76,6 +76,9 @@ def train_teacher(recipe: Recipe, *, restart: bool = False) -> Path:
     """The first stage alone; gives the teacher's folder, which `distill.teacher` names if it is set. See `train`.
 
     `restart` throws a student of the old teacher away as well.
+
+    Raises:
+        ValueError: The recipe says that there is no teacher; or as `train` does.
     """
     folder = teacher_folder(recipe)
     if folder is None:
@@ -88,6 +91,8 @@ def train_teacher(recipe: Recipe, *, restart: bool = False) -> Path:
 def _run(recipe: Recipe, stages: tuple[str, ...], *, restart: bool) -> None:
     """Trains what is not done of some stages, one command at a time in the run's folder."""
     check_recipe(recipe)
+    if "student" in stages:
+        check_given(recipe)
     recipe = measured_recipe(recipe)
     check_start(recipe, open_frames(recipe.data, recipe.data.train, training=True))
     folder = Path(recipe.out) / recipe.name
@@ -95,10 +100,13 @@ def _run(recipe: Recipe, stages: tuple[str, ...], *, restart: bool) -> None:
         stages = ("student",)
     with only_one(folder):
         identities = {name: stage_identity(recipe, name) for name in stages}
+        if recipe.distill.teacher:
+            identities["student"]["weights"] = teacher_weights(recipe)
         if is_first_process():
             if restart:
                 _clear(recipe, [folder / name for name in dict.fromkeys((*stages, "student"))])
             for name in stages:  # the student's too: not after hours of the teacher's training
+                check_taught(folder / name, taught=teacher_folder(recipe) is not None)
                 check_made_from(folder / name, identities[name])
         launch(recipe.machine, partial(_run_stages, recipe=recipe, identities=identities))
 
@@ -119,7 +127,7 @@ def _run_stages(fabric: Fabric, recipe: Recipe, identities: dict[str, dict[str, 
     fabric.barrier()  # other processes wait until the first has looked after the folders
     for name, identity in identities.items():
         folder = Path(recipe.out) / recipe.name / name
-        if name == "student":
+        if name == "student":  # of the teacher that was just trained, if none was given
             identity["weights"] = teacher_weights(recipe)
         if fabric.broadcast(fabric.is_global_zero and claim(folder, identity)):
             fabric.print(f"{name}: already trained, {folder}", file=sys.stderr)
@@ -141,24 +149,30 @@ def check_recipe(recipe: Recipe) -> None:
         raise ValueError(f"machine.devices asks for {machine.devices} GPUs, {torch.cuda.device_count()} are here")
     frames = open_frames(recipe.data, recipe.data.train, training=True)
     train_frames, _ = select_frames(recipe, frames)
-    for schedule in (recipe.teacher, recipe.student):
-        Share(schedule.batch_size, parts=machine.devices * machine.nodes * schedule.accumulate)
-        steps_per_epoch(len(train_frames), schedule.batch_size)
+    parts = machine.devices * machine.nodes
+    for name, schedule in {"teacher": recipe.teacher, "student": recipe.student}.items():
+        if name == "student" or not recipe.distill.teacher:  # a teacher that is given has had its batches
+            try:
+                Share(schedule.batch_size, parts=parts * schedule.accumulate)
+                steps_per_epoch(len(train_frames), schedule.batch_size)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from error
     places_of(recipe.data.needs_one_of, frames.modalities)
     Objective(recipe.distill, len(frames.classes))
-    check_teaching(recipe)
-    for folder in given_models(recipe):
-        read_card(folder)
     if recipe.model.encoder_weights and not Path(recipe.model.encoder_weights).is_file():
         raise FileNotFoundError(f"there is no file {recipe.model.encoder_weights} (model.encoder_weights)")
 
 
 def measured_recipe(recipe: Recipe) -> Recipe:
-    """The recipe with mean and std of all modalities: a given teacher's, or measured on the training split."""
+    """The recipe with mean and std of all modalities: those of what is given, or measured on the training split.
+
+    Given is a teacher or, where there is none, the model that the student starts from.
+    """
     if all(modality.mean is not None for modality in recipe.data.modalities):
         return recipe
-    if teacher := given_teacher(recipe):
-        known = {modality.name: modality for modality in read_card(teacher).modalities}
+    given = given_models(recipe) if recipe.distill.teacher else []
+    if given:
+        known = {modality.name: modality for modality in read_card(given[0]).modalities}
         modalities = [
             replace(m, mean=known[m.name].mean, std=known[m.name].std) if m.name in known else m
             for m in recipe.data.modalities

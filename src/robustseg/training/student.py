@@ -41,6 +41,8 @@ class StudentStep(nn.Module):
         predictors: Predictors | None = None,
     ) -> None:
         super().__init__()
+        if teacher is None and objective.needs_teacher:
+            raise ValueError("the student has losses that need a teacher, and no teacher")
         self.model = model
         self.besides: nn.Module = nn.ModuleList() if predictors is None else predictors
         self.teacher = teacher
@@ -56,7 +58,7 @@ class StudentStep(nn.Module):
         generator = torch.Generator(device=images.device).manual_seed(step_seed)
         twice = "entropy_inputs" in self.weights
         images = images.detach().requires_grad_(twice)
-        teacher = self.teacher(images, batch.present) if self.teacher and self.objective.taught else None
+        teacher = self.teacher(images, batch.present) if self.teacher else None
         with twice_differentiable() if twice else nullcontext():
             student, halves = self._answers(images, batch)
             further = self._further(images, batch, student, teacher, halves)
