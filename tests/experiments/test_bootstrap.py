@@ -108,6 +108,9 @@ def test_summaries():
     assert found.worst.tolist() == [10.0, 5.0]
     assert found.harms.tolist() == [1.0, 0.0]
     assert bool(summarise(torch.tensor([[10.0]]), present[:1]).all.isnan().all())
+    cases = summarise(torch.tensor([[10.0, 30.0, 20.0]]), None)
+    assert (cases.mean.tolist(), cases.worst.tolist()) == ([20.0], [10.0])
+    assert bool(cases.all.isnan().all() & cases.harms.isnan().all())
 
 
 def test_intervals_are_percentiles():

@@ -6,20 +6,25 @@ from dataclasses import replace
 
 import pytest
 
+from robustseg.cli import main
 from robustseg.experiments.bootstrap import Interval
-from robustseg.experiments.grid import Comparison, Method
+from robustseg.experiments.grid import Comparison, Method, read_grid
 from robustseg.experiments.measured import compared, gather
 from robustseg.experiments.outputs import find, page, write_all
+from robustseg.experiments.packing import pack, unpack
 from robustseg.experiments.plots import mean_curve
-from robustseg.experiments.result import found_rows
+from robustseg.experiments.result import Rows, found_rows, write_result
 from robustseg.experiments.section import sentence
 from robustseg.experiments.tables import (
+    ONE_SEED,
     difference_subset_table,
     difference_table,
+    failure_json,
     failure_tables,
     headroom_table,
     method_json,
     method_table,
+    minutes,
     spelled,
     subset_table,
 )
@@ -53,11 +58,13 @@ def test_methods(found):
     assert grid.rows[1][4] == pytest.approx(math.sqrt(sum((run - sum(runs) / 3) ** 2 for run in runs) / 2), abs=1e-3)
     assert grid.rows[3][:3] == ("rgb_alone", 1, 1)
     assert grid.rows[3][4] is None
-    assert (row["parameters in M"], row["GMAC"], row["minutes"]) == (1.0, 0.42, pytest.approx(13.7))
+    assert (row["parameters in M"], row["GMAC"], row["minutes"]) == (1.0, 0.42, pytest.approx(26.4))
     about = json.loads(method_json(found.methods))
     assert about["kl"]["mean"] == pytest.approx(row["mean"], abs=1e-3)
     assert len(about["kl"]["subsets"]) == 15
     assert about["kl"]["seed_numbers"] == [1, 2, 3]
+    assert about["kl"]["minutes"] == pytest.approx(26.4)
+    assert about["kl"]["minutes_alone"] == pytest.approx(13.7)
 
 
 def test_differences_of_what_is_there(found):
@@ -126,29 +133,149 @@ def test_curves_are_averaged_where_all_have_a_score():
     assert mean_curve([[(1, 10.0), (2, 20.0)], [(2, 30.0), (3, 5.0)]]) == [(2, 25.0)]
 
 
-def test_other_failures(tmp_path, results, evaluated):
-    made = results(SKILLS)
-    rows = {
-        key: found_rows(evaluated(skill=0.5 * SKILLS[key[0]], seed=key[1])) for key in made if key != ("teacher", 3)
-    }
+def test_minutes_are_those_of_all_that_a_method_needs(results):
+    made = results({"teacher": 0.7, "kl": 0.9, "longer": 0.9, "alone": 0.9}, seeds=(1, 2))
+    took = {key: result.made.minutes for key, result in made.items()}
     made = {
-        key: replace(result, protocols=result.protocols | ({"faults": rows[key]} if key in rows else {}))
+        (name, seed): replace(
+            result,
+            teacher=result.teacher if name != "alone" else "",
+            start={"longer": "kl", "alone": "scratch"}.get(name, result.start),
+        )
+        for (name, seed), result in made.items()
+    }
+    methods = gather(made)
+    needed = {
+        "teacher": ["teacher"],
+        "kl": ["teacher", "kl"],  # once, though it both taught and was started from
+        "longer": ["teacher", "kl", "longer"],
+        "alone": ["alone"],
+    }
+    for name, names in needed.items():
+        runs = [sum(took[other, seed] for other in names) for seed in (1, 2)]
+        assert minutes(methods[name], methods) == pytest.approx(sum(runs) / 2)
+    del made["teacher", 2]
+    methods = gather(made)
+    assert [minutes(entry, methods) is None for entry in methods.values()] == [False, True, True, False]
+    assert [row[-1] is None for row in method_table(methods).rows] == [False, True, True, False]
+    about = json.loads(method_json(methods))["longer"]
+    assert about["minutes"] is None
+    assert about["minutes_alone"] == pytest.approx((took["longer", 1] + took["longer", 2]) / 2)
+
+
+def with_protocol(made: dict, protocol: str, rows: dict) -> dict:
+    """Results with one more protocol, those that have rows of it."""
+    return {
+        key: replace(result, protocols=result.protocols | ({protocol: rows[key]} if key in rows else {}))
         for key, result in made.items()
     }
-    pairs = (("robustseg", "kl"), ("kl", "teacher"))
-    found = find(replace(comparison([*SKILLS], pairs), protocols=("emm", "faults")), made)
-    methods, differences = failure_tables(found.failing)
-    assert methods.head == ("method", "faults, mean", "faults, worst")
+
+
+def first_cases(rows: Rows, shape: tuple[int, ...], count: int) -> Rows:
+    """What would be there had only some cases been scored."""
+    scores = dict(list(rows.scores.items())[:count])
+    known = [score for score in scores.values() if score is not None]
+    counts = pack(unpack(rows.counts, shape)[:, :count])
+    mean = sum(known) / len(known)
+    return Rows(scores, mean=mean, all=None, worst=min(known), present=rows.present[:count], counts=counts)
+
+
+@pytest.fixture
+def failed(results, evaluated):
+    """Findings by emm and faults, and the rows of faults: the teacher lacks a seed, kl all seeds but one and cases."""
+    made = results(SKILLS)
+    rows = {
+        key: found_rows(evaluated(skill=0.5 * SKILLS[key[0]], seed=key[1]))
+        for key in made
+        if key not in (("teacher", 3), ("kl", 2), ("kl", 3))
+    }
+    rows["kl", 1] = first_cases(rows["kl", 1], (12, 15, 4, 3), 6)
+    pairs = (("robustseg", "kl"), ("robustseg", "teacher"))
+    grid = replace(comparison([*SKILLS], pairs), protocols=("emm", "faults"))
+    return find(grid, with_protocol(made, "faults", rows)), rows
+
+
+def test_other_failures(failed):
+    found, rows = failed
+    grids = failure_tables(found.failing)
+    assert list(grids) == ["failures", "failure_differences"]
+    methods, differences = grids.values()
+    assert methods.head == ("method", "seeds", "faults, mean", "faults, worst", "faults, cases")
     means = {name: [rows[key].mean for key in rows if key[0] == name] for name in SKILLS}
-    for name, mean, worst in methods.rows:
+    for name, _, mean, worst, _ in methods.rows:
         assert mean == pytest.approx(sum(means[name]) / len(means[name]), abs=1e-3)
         assert worst < mean
-    assert [row[0] for row in differences.rows] == ["robustseg − kl", "kl − teacher"]
-    assert found.failing["faults"].differences[1].seeds == 2  # the third teacher was not scored by it
+    assert [(row[0], row[1], row[4]) for row in methods.rows] == [
+        ("teacher", "2", 15),
+        ("kl", "1", 6),
+        ("robustseg", "3", 15),
+    ]
+    assert [(row[0], row[1], row[4]) for row in differences.rows] == [
+        ("robustseg − kl", ONE_SEED, 6),
+        ("robustseg − teacher", "2", 15),
+    ]
+    assert "over the cases that both methods share" in differences.caption
+    assert f"{ONE_SEED}: the interval says nothing about other seeds" in differences.caption
     value = found.failing["faults"].differences[0].statistics["mean"]
-    assert value.value == pytest.approx(methods.rows[2][1] - methods.rows[1][1], abs=1e-3)
-    assert differences.rows[0][1] == spelled(value)
+    shared = [list(rows[name, 1].scores.values())[:6] for name in ("robustseg", "kl")]
+    assert value.value == pytest.approx(sum(shared[0]) / 6 - sum(shared[1]) / 6, abs=1e-3)
+    assert differences.rows[0][2] == spelled(value)
+
+
+def test_seeds_of_several_protocols(failed):
+    found, rows = failed
+    results = {(name, run.seed): run for name, entry in found.methods.items() for run in entry.results}
+    more = with_protocol(results, "nm", {key: rows[key] for key in (("teacher", 1), ("robustseg", 1))})
+    grid = replace(found.comparison, protocols=("emm", "faults", "nm"))
+    methods, differences = failure_tables(find(grid, more).failing).values()
+    assert [row[1] for row in methods.rows] == ["2, 1", "1", "3, 1"]
+    assert methods.rows[1][5:] == (None, None, None)
+    assert [row[1] for row in differences.rows] == [ONE_SEED, f"2, {ONE_SEED}"]
+
+
+def test_cases_are_no_sets_of_sensors(failed):
+    """Nothing is said of every sensor or of sensors that are added, where rows are cases."""
+    found, rows = failed
+    about = json.loads(failure_json(found.failing))["faults"]
+    kl = about["methods"]["kl"]
+    scores = ("mean", "mean_sd", "worst", "worst_sd", "worst_case")
+    assert list(kl) == ["method", "seeds", *scores, "seed_numbers", "cases", "runs"]
+    assert kl["seeds"] == 1
+    assert kl["cases"] == pytest.approx(rows["kl", 1].scores, abs=1e-3)
+    assert kl["worst_case"] == min(kl["cases"], key=kl["cases"].get)
+    difference = about["differences"][0]
+    assert list(difference["statistics"]) == ["mean", "worst"]
+    assert list(difference["cases"]) == list(kl["cases"])
+    assert "subsets" not in difference
+    assert bool(found.failing["faults"].methods["kl"].overall.harms.isnan().all())
+
+
+def test_failures_are_written_and_forgotten(tmp_path, failed):
+    found, _ = failed
     write_all(found, tmp_path)
     assert "# Differences under other failures" in (tmp_path / "failures.md").read_text()
-    assert json.loads((tmp_path / "failures.json").read_text())["faults"]["methods"]["kl"]["seeds"] == 3
+    assert (tmp_path / "failures.json").is_file()
     assert 'id="other_failures"' in (tmp_path / "report.html").read_text()
+    section = next(section for section in found.sections() if section.key == "other_failures")
+    assert list(section.grids) == ["failures", "failure_differences"]
+    write_all(replace(found, failing={}), tmp_path)
+    assert not list(tmp_path.glob("failures.*"))
+    assert (tmp_path / "differences.md").is_file()
+
+
+def test_the_command_lists_what_was_written(tmp_path, failed, capsys):
+    found, _ = failed
+    (tmp_path / "tiny.yaml").write_text("data: {kind: world}\n")
+    text = "name: w\nrecipe: tiny.yaml\nseeds: [1, 2]\nmethods: {teacher: {stage: teacher}}\nprotocols: [emm, faults]\n"
+    (tmp_path / "grid.yaml").write_text(text)
+    recipe = read_grid(tmp_path / "grid.yaml").methods["teacher"].recipe
+    for run in found.methods["teacher"].results:
+        path = tmp_path / "results" / "teacher" / f"seed_{run.seed}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_result(path, replace(run, recipe=recipe))
+    words = ["compare", str(tmp_path / "grid.yaml"), f"--results={tmp_path / 'results'}", "--table"]
+    assert main(words) == 0
+    assert "subsets.md, failures.md, .json" in " ".join(capsys.readouterr().out.split())
+    (tmp_path / "grid.yaml").write_text(text.replace(", faults", ""))
+    assert main(words) == 0
+    assert "subsets.md, .json" in " ".join(capsys.readouterr().out.split())

@@ -63,6 +63,7 @@ def compare(
     from robustseg.experiments.compare import Wish, run_comparison, write_tables
     from robustseg.experiments.grid import read_grid
     from robustseg.experiments.job import Places
+    from robustseg.experiments.outputs import FAILURES
     from robustseg.report.tables import terminal
 
     comparison = read_grid(grid)
@@ -74,7 +75,8 @@ def compare(
             make_writable(folder)
         run_comparison(comparison, wish, places, processes=processes, say=console.print)
     console.print(terminal(write_tables(comparison, places, show=show), decimals=2))
-    console.print(f"{places.results}: table.md, differences.md, subsets.md, .json, .png, report.html")
+    failures = f" {FAILURES}," if (places.results / FAILURES).is_file() else ""
+    console.print(f"{places.results}: table.md, differences.md, subsets.md,{failures} .json, .png, report.html")
 
 
 def _numbers(text: str) -> tuple[int, ...]:

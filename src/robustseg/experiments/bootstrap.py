@@ -61,9 +61,10 @@ class Summary:
     Attributes:
         subsets: "R S": the mean over seeds.
         mean: "R": over the subsets.
-        all: "R": with every modality; NaN where that subset is not among them.
+        all: "R": with every modality; NaN where that subset is not among them, or the rows are no subsets.
         worst: "R": the lowest subset.
-        harms: "R": pairs of a subset and a modality that it lacks, where adding it costs more than `HARM` points.
+        harms: "R": pairs of a subset and a modality that it lacks, where adding it costs more than `HARM` points;
+            NaN where the rows are no subsets.
     """
 
     subsets: Float[Tensor, "R S"]
@@ -113,9 +114,14 @@ def resampled_scores(counts: Integer[Tensor, "N F S K 3"], draws: Draws, absent:
     return centre + off * (math.sqrt(N / (N - 1)) if N > 1 else 0.0)
 
 
-def summarise(scores: Float[Tensor, "R S"], present: Bool[Tensor, "S M"]) -> Summary:
-    """The statistics that are reported, of every resample; a subset that was never scored is NaN and left out."""
-    full = present.all(dim=1).nonzero().flatten().tolist()
+def summarise(scores: Float[Tensor, "R S"], present: Bool[Tensor, "S M"] | None) -> Summary:
+    """The statistics that are reported, of every resample; a subset that was never scored is NaN and left out.
+
+    Args:
+        scores: Of each subset, or of each case of another protocol.
+        present: The modalities of each subset; None = the rows are no subsets.
+    """
+    full = [] if present is None else present.all(dim=1).nonzero().flatten().tolist()
     nothing = torch.full_like(scores[:, 0], math.nan)
     lowest = scores.nan_to_num(nan=math.inf).amin(dim=1)
     return Summary(
@@ -123,7 +129,7 @@ def summarise(scores: Float[Tensor, "R S"], present: Bool[Tensor, "S M"]) -> Sum
         mean=scores.nanmean(dim=1),
         all=scores[:, full[0]] if full else nothing,
         worst=lowest.masked_fill(lowest.isinf(), math.nan),
-        harms=harmful_additions(scores, present),
+        harms=nothing if present is None else harmful_additions(scores, present),
     )
 
 

@@ -31,6 +31,9 @@ from robustseg.metrics import AbsentClass
 
 STATISTICS = ("mean", "all", "worst", "harms")
 
+OF_CASES = ("mean", "worst")
+"""The statistics of rows that are no subsets."""
+
 ALIKE = ("frames", "sequences", "classes", "absent")
 """In what all results of a comparison agree."""
 
@@ -61,6 +64,11 @@ class Measured:
     @property
     def modalities(self) -> tuple[str, ...]:
         return self.results[0].modalities
+
+    @property
+    def statistics(self) -> tuple[str, ...]:
+        """Those that its protocol has."""
+        return STATISTICS if self.protocol == "emm" else OF_CASES
 
     @cached_property
     def present(self) -> Bool[Tensor, "S M"]:
@@ -96,8 +104,8 @@ class Compared:
         one: The first.
         other: What is subtracted; "" = nothing is.
         seeds: How many they share; with one, intervals are of frames alone.
-        statistics: See `STATISTICS`; empty values where a subset is missing.
-        subsets: Of each subset that both have.
+        statistics: Over the subsets that both have, see `STATISTICS`; unknown where the full one is missing.
+        subsets: Of each of them.
     """
 
     one: str
@@ -114,7 +122,7 @@ class Compared:
 
 @dataclass(frozen=True, eq=False)
 class Failing:
-    """What became of the methods by another protocol than missing modalities.
+    """What became of the methods by another protocol than "emm", which leaves modalities out.
 
     Attributes:
         methods: Those that were scored by it.
@@ -166,12 +174,12 @@ def compared(one: Measured, other: Measured | None = None, *, resamples: int = R
         runs = [entry.seeds.index(seed) for seed in seeds]
         exact.append(_plain_summary(entry, runs, rows))
         counts = entry.counts[runs][:, :, rows]
-        drawn.append(summarise(resampled_scores(counts, draws, _absent(entry)), entry.present[rows]))
+        drawn.append(summarise(resampled_scores(counts, draws, _absent(entry)), _present(entry, rows)))
     return Compared(
         one.name,
         other.name if other else "",
         len(seeds),
-        {name: interval(_minus(exact, name)[0], _minus(drawn, name)) for name in STATISTICS},
+        {name: interval(_minus(exact, name)[0], _minus(drawn, name)) for name in one.statistics},
         {
             name: interval(_minus(exact, "subsets")[0, place], _minus(drawn, "subsets")[:, place])
             for place, name in enumerate(shared)
@@ -188,7 +196,12 @@ def _plain_summary(entry: Measured, runs: list[int], rows: list[int]) -> Summary
     """The statistics of the mean over some runs, of some subsets, of the frames as they are."""
     counts = entry.counts[runs][:, :, rows]
     draws = as_they_are(counts.shape[1], len(runs))
-    return summarise(resampled_scores(counts, draws, _absent(entry)), entry.present[rows])
+    return summarise(resampled_scores(counts, draws, _absent(entry)), _present(entry, rows))
+
+
+def _present(entry: Measured, rows: list[int]) -> Bool[Tensor, "S M"] | None:
+    """The modalities of some rows, where these are subsets."""
+    return entry.present[rows] if entry.protocol == "emm" else None
 
 
 def _absent(entry: Measured) -> AbsentClass:

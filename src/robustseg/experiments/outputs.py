@@ -19,6 +19,9 @@ from robustseg.report.tables import Grid, markdown
 
 PAGE = "report.html"
 
+FAILURES = "failures.md"
+"""Of protocols other than emm; not there without them."""
+
 MOST_SENTENCES = 3
 """Differences that are told above all tables and charts: the file's first ones."""
 
@@ -86,8 +89,11 @@ def write_all(found: Findings, folder: Path) -> Grid:
         write_text(folder / "differences.json", tables.difference_json(found.differences))
         plots.write_plot(folder / "differences.png", plots.difference_plot(found.differences))
     if found.failing:
-        write_text(folder / "failures.md", _sheet(*tables.failure_tables(found.failing)))
+        write_text(folder / FAILURES, _sheet(*tables.failure_tables(found.failing).values()))
         write_text(folder / "failures.json", tables.failure_json(found.failing))
+    else:  # those of an earlier file, which had other protocols
+        for name in (FAILURES, "failures.json"):
+            (folder / name).unlink(missing_ok=True)
     plots.write_plot(folder / "subsets.png", plots.subset_plot(found.alone, found.methods))
     plots.write_plot(folder / "curves.png", plots.curve_plot(found.methods))
     write_text(folder / PAGE, page(found))

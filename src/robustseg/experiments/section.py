@@ -139,12 +139,10 @@ def _set_section(methods: Mapping[str, Measured], floors: Mapping[str, str]) -> 
 
 
 def _failure_section(failing: Mapping[str, Failing]) -> Section:
-    keys: tuple[str, ...] = ("failures", "failure_differences")
-    grids = dict(zip(keys, failure_tables(failing), strict=False))  # of one method there is no difference
+    grids = failure_tables(failing)
     body = Markup("").join(grid_html(grid, decimals=2) for grid in grids.values())
-    return Section(
-        "other_failures", "Other failures", "Sensors that are there, but not as they should be.", body, grids
-    )
+    lead = "Sensors that fail in other ways than being left out: damaged, noisy, or zero in whole or in part."
+    return Section("other_failures", "Other failures", lead, body, grids)
 
 
 def _learning_section(methods: Mapping[str, Measured]) -> Section | None:

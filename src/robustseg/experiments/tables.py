@@ -5,16 +5,24 @@ from __future__ import annotations
 import json
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from robustseg.experiments.bootstrap import HARM, RESAMPLES, Interval
-from robustseg.experiments.measured import STATISTICS, Compared, Failing, Measured, compared
+from robustseg.experiments.grid import SCRATCH
+from robustseg.experiments.job import Key
+from robustseg.experiments.measured import OF_CASES, STATISTICS, Compared, Failing, Measured, compared
+from robustseg.experiments.result import Result
 from robustseg.report.charts.svg import number
 from robustseg.report.tables import Cell, Grid
 
 ONE_SEED = "1 (frames only)"
+
+CASES = (
+    "mean: over a protocol's cases; worst: the lowest of them; cases: so many, and numbers of different cases do not "
+    "compare. seeds: for each protocol in turn, where they differ."
+)
 
 MEANING = (
     "mIoU in percent on the scored split. sets: so many sets of sensors were scored. mean: over them; all: with every "
@@ -27,17 +35,21 @@ INTERVALS = (
     f"is corrected for their number. *: zero lies outside. {ONE_SEED}: the interval says nothing about other seeds."
 )
 
+Failed = tuple[str, Cell, Cell, int]
+"""Seeds, mean, worst, cases."""
+
 
 def method_table(methods: Mapping[str, Measured]) -> Grid:
     """A row per method: scores as the mean over seeds and their standard deviation, what it costs."""
     head = ("method", "seeds", "sets", "mean", "s.d.", "all", "s.d.", "worst", "s.d.", "worst set", "harmful")
-    rows = tuple((*_scores(entry), *_costs(entry)) for entry in methods.values())
+    rows = tuple(tuple(_method(entry, methods).values()) for entry in methods.values())
     return Grid(
         "Methods",
         (*head, "parameters in M", "GMAC", "minutes"),
         rows,
         caption=f"{MEANING} s.d.: over seeds. GMAC: billions of multiply-adds of one frame with every sensor. minutes: "
-        "of training, the mean over seeds, by as many threads as the results tell.",
+        "of training the method and all that it needs, teacher and start, the mean over seeds, by as many threads as "
+        "the results tell; empty where one of these is not there.",
     )
 
 
@@ -101,36 +113,47 @@ def headroom_table(methods: Mapping[str, Measured], floors: Mapping[str, str]) -
     )
 
 
-def failure_tables(failing: Mapping[str, Failing]) -> list[Grid]:
-    """How sensors fail otherwise: a table of methods, and one of differences; two columns for each protocol.
+def failure_tables(failing: Mapping[str, Failing]) -> dict[str, Grid]:
+    """How sensors fail otherwise: a table of methods, and one of differences; three columns for each protocol.
 
     Args:
         failing: By protocol.
     """
-    head = tuple(f"{protocol}, {what}" for protocol in failing for what in ("mean", "worst"))
-    methods = dict.fromkeys(name for entry in failing.values() for name in entry.methods)
-    grids = [
-        Grid(
+    columns = tuple(f"{protocol}, {what}" for protocol in failing for what in ("mean", "worst", "cases"))
+    entries = failing.values()
+    methods = dict.fromkeys(name for entry in entries for name in entry.methods)
+    grids = {
+        "failures": Grid(
             "Other failures",
-            ("method", *head),
-            tuple((name, *_cells(failing, name, _failed, None)) for name in methods),
-            caption="mIoU in percent by the protocols of `robustseg evaluate`, the mean over seeds. mean: over a "
-            "protocol's cases; worst: the lowest of them.",
+            ("method", "seeds", *columns),
+            tuple(
+                _row(name, [_failed(entry.methods[name]) if name in entry.methods else None for entry in entries])
+                for name in methods
+            ),
+            caption=f"mIoU in percent by the protocols of `robustseg evaluate`, the mean over seeds. {CASES}",
         )
-    ]
-    if pairs := dict.fromkeys(found.name for entry in failing.values() for found in entry.differences):
-        rows = tuple((name, *_cells(failing, name, _failed_less, "")) for name in pairs)
-        grids.append(Grid("Differences under other failures", ("difference", *head), rows, caption=INTERVALS))
+    }
+    by_name = [{found.name: found for found in entry.differences} for entry in entries]
+    if pairs := dict.fromkeys(name for known in by_name for name in known):
+        grids["failure_differences"] = Grid(
+            "Differences under other failures",
+            ("difference", "seeds", *columns),
+            tuple(
+                _row(name, [_failed_less(known[name]) if name in known else None for known in by_name])
+                for name in pairs
+            ),
+            caption=f"Differences are over the cases that both methods share. {CASES} {INTERVALS}",
+        )
     return grids
 
 
 def failure_json(failing: Mapping[str, Failing]) -> str:
-    """What `failure_tables` hold, by protocol."""
+    """What `failure_tables` hold, by protocol, with every case."""
     return _json(
         {
             protocol: {
-                "methods": {name: _about(measured) for name, measured in entry.methods.items()},
-                "differences": [asdict(found) for found in entry.differences],
+                "methods": {name: _about_cases(measured) for name, measured in entry.methods.items()},
+                "differences": [_cases_less(found) for found in entry.differences],
             }
             for protocol, entry in failing.items()
         }
@@ -138,8 +161,8 @@ def failure_json(failing: Mapping[str, Failing]) -> str:
 
 
 def method_json(methods: Mapping[str, Measured]) -> str:
-    """Everything that `method_table` and `subset_table` hold, by name."""
-    return _json({name: _about(entry) for name, entry in methods.items()})
+    """Everything that `method_table` and `subset_table` hold, by name; minutes_alone: without what a method needs."""
+    return _json({name: _about(entry, methods) for name, entry in methods.items()})
 
 
 def difference_json(found: Sequence[Compared]) -> str:
@@ -172,8 +195,35 @@ def seeds_text(entry: Compared) -> str:
     return str(entry.seeds) if entry.seeds > 1 else ONE_SEED
 
 
-def _scores(entry: Measured) -> tuple[Cell, ...]:
-    """Name, numbers of seeds and subsets, mean, all and worst with s.d., worst subset, harmful additions."""
+def minutes(entry: Measured, methods: Mapping[str, Measured]) -> float | None:
+    """Of training a method and all methods that it needs, its teacher, its start and theirs; the mean over seeds.
+
+    Args:
+        entry: The method.
+        methods: All that have results, each of which counts once; None where one of the same seed is not there.
+    """
+    runs = {(name, run.seed): run for name, measured in methods.items() for run in measured.results}
+    totals = [_total(result, runs) for result in entry.results]
+    known = [total for total in totals if total is not None]
+    return statistics.mean(known) if len(known) == len(totals) else None
+
+
+def _total(result: Result, runs: Mapping[Key, Result]) -> float | None:
+    taken, todo = {result.method: result.made.minutes}, [result]
+    while todo:
+        last = todo.pop()
+        for name in (last.teacher, last.start):
+            if name in ("", SCRATCH) or name in taken:
+                continue
+            if (name, result.seed) not in runs:
+                return None
+            todo.append(runs[name, result.seed])
+            taken[name] = todo[-1].made.minutes
+    return sum(taken.values())
+
+
+def _scores(entry: Measured) -> dict[str, Cell]:
+    """Mean, all and worst with s.d., as far as the protocol has them, and the worst row."""
     found = entry.overall
     scores = found.subsets[0].nan_to_num(nan=math.inf)
     place = int(scores.argmin())
@@ -182,32 +232,33 @@ def _scores(entry: Measured) -> tuple[Cell, ...]:
         "all": [float(run.all[0]) for run in entry.per_seed],
         "worst": [float(run.subsets[0, place]) for run in entry.per_seed],
     }
-    cells = [cell for name in of for cell in (float(getattr(found, name)[0]), deviation(of[name]))]
-    return (entry.name, len(entry.results), len(entry.subsets), *cells, entry.subsets[place], int(found.harms[0]))
+    cells: dict[str, Cell] = {}
+    for name in of:
+        if name in entry.statistics:
+            cells |= {name: float(getattr(found, name)[0]), f"{name}_sd": deviation(of[name])}
+    return cells | {"worst_set": entry.subsets[place]}
 
 
-def _cells(
-    failing: Mapping[str, Failing], name: str, pair: Callable[[Failing, str], tuple[Cell, Cell] | None], nothing: Cell
-) -> list[Cell]:
-    """Two cells for each protocol, for which `nothing` stands where there is no result."""
-    return [cell for entry in failing.values() for cell in pair(entry, name) or (nothing, nothing)]
+def _failed(entry: Measured) -> Failed:
+    mean, worst = (float(getattr(entry.overall, key)[0]) for key in OF_CASES)
+    return str(len(entry.results)), mean, worst, len(entry.subsets)
 
 
-def _failed(entry: Failing, name: str) -> tuple[Cell, Cell] | None:
-    if name not in entry.methods:
-        return None
-    found = entry.methods[name].overall
-    return float(found.mean[0]), float(found.worst[0])
+def _failed_less(entry: Compared) -> Failed:
+    mean, worst = (spelled(entry.statistics[key]) for key in OF_CASES)
+    return seeds_text(entry), mean, worst, len(entry.subsets)
 
 
-def _failed_less(entry: Failing, name: str) -> tuple[Cell, Cell] | None:
-    known = {found.name: found.statistics for found in entry.differences}
-    return (spelled(known[name]["mean"]), spelled(known[name]["worst"])) if name in known else None
+def _row(name: str, found: Sequence[Failed | None]) -> tuple[Cell, ...]:
+    """Name, seeds, three cells for each protocol, which are empty where nothing was scored by it."""
+    seeds = [cells[0] for cells in found if cells]
+    three = (cells[1:] if cells else (None,) * 3 for cells in found)
+    return name, seeds[0] if len(set(seeds)) == 1 else ", ".join(seeds), *(cell for cells in three for cell in cells)
 
 
-def _costs(entry: Measured) -> tuple[Cell, ...]:
-    made = [result.made for result in entry.results]
-    return made[0].parameters / 1e6, made[0].gmac, statistics.mean(run.minutes for run in made)
+def _costs(entry: Measured, methods: Mapping[str, Measured]) -> dict[str, Cell]:
+    made = entry.results[0].made
+    return {"parameters_in_m": made.parameters / 1e6, "gmac": made.gmac, "minutes": minutes(entry, methods)}
 
 
 def _full(entry: Measured) -> float:
@@ -219,14 +270,36 @@ def _headroom(floor: Measured, entry: Measured) -> str:
     return spelled(next(iter(found.subsets.values()))) if found else ""
 
 
-def _about(entry: Measured) -> dict[str, Any]:
-    head = ("method", "seeds", "sets", "mean", "mean_sd", "all", "all_sd", "worst", "worst_sd", "worst_set", "harmful")
-    about = dict(zip(head, _scores(entry), strict=True)) | dict(
-        zip(("parameters_in_m", "gmac", "minutes"), _costs(entry), strict=True)
+def _method(entry: Measured, methods: Mapping[str, Measured]) -> dict[str, Cell]:
+    """A method's row, by the names of the columns in JSON."""
+    head: dict[str, Cell] = {"method": entry.name, "seeds": len(entry.results), "sets": len(entry.subsets)}
+    return head | _scores(entry) | {"harmful": int(entry.overall.harms[0])} | _costs(entry, methods)
+
+
+def _about(entry: Measured, methods: Mapping[str, Measured]) -> dict[str, Any]:
+    alone = statistics.mean(result.made.minutes for result in entry.results)
+    return (
+        _method(entry, methods) | {"minutes_alone": alone, "seed_numbers": entry.seeds} | _every_row(entry, "subsets")
     )
+
+
+def _about_cases(entry: Measured) -> dict[str, Any]:
+    """What a protocol other than emm tells of a method; what it costs stands beside emm."""
+    scores = _scores(entry)
+    worst = {"worst_case": scores.pop("worst_set")}
+    head = {"method": entry.name, "seeds": len(entry.results)}
+    return head | scores | worst | {"seed_numbers": entry.seeds} | _every_row(entry, "cases")
+
+
+def _every_row(entry: Measured, rows: str) -> dict[str, Any]:
     scores = dict(zip(entry.subsets, entry.overall.subsets[0].tolist(), strict=True))
     runs = {result.seed: dict(result.protocols[entry.protocol].scores) for result in entry.results}
-    return about | {"seed_numbers": entry.seeds, "subsets": scores, "runs": runs}
+    return {rows: scores, "runs": runs}
+
+
+def _cases_less(found: Compared) -> dict[str, Any]:
+    about = asdict(found)
+    return about | {"cases": about.pop("subsets")}
 
 
 def _json(value: Any) -> str:
