@@ -33,7 +33,7 @@ MARKED = re.compile(r"^<!-- (?!end of )(.*?) -->$", re.MULTILINE)
 def method_lines(table: Mapping[str, Any], names: Sequence[str]) -> list[str]:
     """A row per method: scores as the mean over seeds and their standard deviation, and what it costs.
 
-    Its minutes are those of all that it needs, see `robustseg.experiments.tables.minutes`.
+    Its minutes are those of all that it needs, see `robustseg.experiments.cells.minutes`.
     """
     head = ["| method | seeds | mean | all | worst | harmful | parameters | minutes |", "|:--|" + "--:|" * 7]
     rows = []

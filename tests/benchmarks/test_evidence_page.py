@@ -5,9 +5,9 @@ import math
 
 import pytest
 
+from robustseg.experiments.as_json import difference_json
 from robustseg.experiments.bootstrap import Interval
 from robustseg.experiments.measured import Compared
-from robustseg.experiments.tables import difference_json
 
 PARTS = ("world methods", "world sets teacher, rgb_alone", "world differences", "world runs")
 

@@ -85,9 +85,9 @@ def test_other_wishes(killed, capsys):
     assert compare(killed, "--table", "--show=x") == 1
     grid = killed / "grid.yaml"
     text = grid.read_text()
-    grid.write_text(text.replace("distill.rrm: 0", "distill.rrm: 2"))
+    grid.write_text(text.replace("distill.rrm: 0", "distill.rrm: 0, student.lr: 0.5"))
     assert compare(killed) == 1
-    assert "distill.rrm: 0.0 -> 2.0" in " ".join(capsys.readouterr().err.split())
+    assert "student.lr: 0.001 -> 0.5" in " ".join(capsys.readouterr().err.split())
     grid.write_text(text)
     assert compare(killed, "--seeds=one") == 1
     assert compare(killed, "--processes=0") == 1

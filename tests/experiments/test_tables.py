@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 
 from robustseg.cli import main
+from robustseg.experiments.as_json import failure_json, method_json
 from robustseg.experiments.bootstrap import Interval
+from robustseg.experiments.cells import ONE_SEED, minutes, spelled
 from robustseg.experiments.grid import Comparison, Method, read_grid
 from robustseg.experiments.measured import compared, gather
 from robustseg.experiments.outputs import find, page, write_all
@@ -16,16 +18,11 @@ from robustseg.experiments.plots import mean_curve
 from robustseg.experiments.result import Rows, found_rows, write_result
 from robustseg.experiments.section import sentence
 from robustseg.experiments.tables import (
-    ONE_SEED,
     difference_subset_table,
     difference_table,
-    failure_json,
     failure_tables,
     headroom_table,
-    method_json,
     method_table,
-    minutes,
-    spelled,
     subset_table,
 )
 from robustseg.recipe import Recipe

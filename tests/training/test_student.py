@@ -125,9 +125,9 @@ def test_half_precision_learns():
     assert rows.isfinite().all()
 
 
-def test_a_teacher_whom_no_loss_asks_answers_nothing(monkeypatch):
-    step = made_step()
-    step.objective = Objective(Distill(logit_kl=0, hpdm=0, rrm=0), CLASSES)
-    monkeypatch.setattr(FrozenTeacher, "__call__", lambda *_: pytest.fail("the teacher was asked"))
-    batch = made_up_batch(0, 2)
+def test_without_losses_that_need_a_teacher_none_is_asked_for():
+    student, batch = made_step().model, made_up_batch(0, 2)
+    step = StudentStep(student, None, Objective(Distill(logit_kl=0, hpdm=0, rrm=0), CLASSES))
     assert set(step(batch.images, batch, 0).terms) == {"cross_entropy"}
+    with pytest.raises(ValueError, match="and no teacher"):
+        StudentStep(student, None, Objective(Distill(logit_kl=0, hpdm=0), CLASSES))

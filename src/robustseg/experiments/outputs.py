@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from robustseg.experiments import plots, tables
+from robustseg.experiments import as_json, plots, tables
 from robustseg.experiments.grid import Comparison
 from robustseg.experiments.job import Key
 from robustseg.experiments.measured import Compared, Failing, Measured, compared, gather
@@ -79,18 +79,18 @@ def write_all(found: Findings, folder: Path) -> Grid:
     """
     grid = tables.method_table(found.methods)
     write_text(folder / "table.md", markdown(grid))
-    write_text(folder / "table.json", tables.method_json(found.methods))
+    write_text(folder / "table.json", as_json.method_json(found.methods))
     headroom = tables.headroom_table(found.methods, found.comparison.floors)
     sets = [tables.subset_table(found.methods), *([headroom] if headroom else [])]
     write_text(folder / "subsets.md", _sheet(*sets))
     if found.differences:
         shown = tables.difference_table(found.differences), tables.difference_subset_table(found.differences)
         write_text(folder / "differences.md", _sheet(*shown))
-        write_text(folder / "differences.json", tables.difference_json(found.differences))
+        write_text(folder / "differences.json", as_json.difference_json(found.differences))
         plots.write_plot(folder / "differences.png", plots.difference_plot(found.differences))
     if found.failing:
         write_text(folder / FAILURES, _sheet(*tables.failure_tables(found.failing).values()))
-        write_text(folder / "failures.json", tables.failure_json(found.failing))
+        write_text(folder / "failures.json", as_json.failure_json(found.failing))
     else:  # those of an earlier file, which had other protocols
         for name in (FAILURES, "failures.json"):
             (folder / name).unlink(missing_ok=True)

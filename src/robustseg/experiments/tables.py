@@ -1,39 +1,12 @@
-"""A comparison as tables: methods, differences with intervals, subsets, headroom above the floors."""
+"""A comparison as tables: methods, differences with intervals, subsets, headroom above the floors, other failures."""
 
 from __future__ import annotations
 
-import json
-import math
-import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
 
-from robustseg.experiments.bootstrap import HARM, RESAMPLES, Interval
-from robustseg.experiments.grid import SCRATCH
-from robustseg.experiments.job import Key
+from robustseg.experiments.cells import CASES, INTERVALS, MEANING, method_row, seeds_text, spelled
 from robustseg.experiments.measured import OF_CASES, STATISTICS, Compared, Failing, Measured, compared
-from robustseg.experiments.result import Result
-from robustseg.report.charts.svg import number
 from robustseg.report.tables import Cell, Grid
-
-ONE_SEED = "1 (frames only)"
-
-CASES = (
-    "mean: over a protocol's cases; worst: the lowest of them; cases: so many, and numbers of different cases do not "
-    "compare. seeds: for each protocol in turn, where they differ."
-)
-
-MEANING = (
-    "mIoU in percent on the scored split. sets: so many sets of sensors were scored. mean: over them; all: with every "
-    "sensor; worst: the lowest set of the mean over seeds; harmful: additions of a sensor to a set that cost more than "
-    f"{HARM:g} points."
-)
-
-INTERVALS = (
-    f"In brackets: 95 % of {RESAMPLES} resamples of scenes and seeds, the same ones for both sides; the seeds' spread "
-    f"is corrected for their number. *: zero lies outside. {ONE_SEED}: the interval says nothing about other seeds."
-)
 
 Failed = tuple[str, Cell, Cell, int]
 """Seeds, mean, worst, cases."""
@@ -42,7 +15,7 @@ Failed = tuple[str, Cell, Cell, int]
 def method_table(methods: Mapping[str, Measured]) -> Grid:
     """A row per method: scores as the mean over seeds and their standard deviation, what it costs."""
     head = ("method", "seeds", "sets", "mean", "s.d.", "all", "s.d.", "worst", "s.d.", "worst set", "harmful")
-    rows = tuple(tuple(_method(entry, methods).values()) for entry in methods.values())
+    rows = tuple(tuple(method_row(entry, methods).values()) for entry in methods.values())
     return Grid(
         "Methods",
         (*head, "parameters in M", "GMAC", "minutes"),
@@ -147,98 +120,6 @@ def failure_tables(failing: Mapping[str, Failing]) -> dict[str, Grid]:
     return grids
 
 
-def failure_json(failing: Mapping[str, Failing]) -> str:
-    """What `failure_tables` hold, by protocol, with every case."""
-    return _json(
-        {
-            protocol: {
-                "methods": {name: _about_cases(measured) for name, measured in entry.methods.items()},
-                "differences": [_cases_less(found) for found in entry.differences],
-            }
-            for protocol, entry in failing.items()
-        }
-    )
-
-
-def method_json(methods: Mapping[str, Measured]) -> str:
-    """Everything that `method_table` and `subset_table` hold, by name; minutes_alone: without what a method needs."""
-    return _json({name: _about(entry, methods) for name, entry in methods.items()})
-
-
-def difference_json(found: Sequence[Compared]) -> str:
-    """Everything that the tables of differences hold; null = unknown."""
-    return _json([asdict(entry) for entry in found])
-
-
-def spelled(value: Interval, decimals: int = 1) -> str:
-    """An interval as people read it; empty where nothing is known.
-
-    Example:
-        >>> spelled(Interval(1.23, 0.4, 2.0))
-        '+1.2 (+0.4 to +2.0) *'
-    """
-    if math.isnan(value.value):
-        return ""
-    middle, low, high = (
-        number(entry, decimals, signed=bool(round(entry, decimals))) for entry in (value.value, value.low, value.high)
-    )
-    return f"{middle} ({low} to {high})" + (" *" if value.sure else "")
-
-
-def deviation(values: Sequence[float]) -> float | None:
-    """Standard deviation of a sample; None of one value."""
-    return statistics.stdev(values) if len(values) > 1 else None
-
-
-def seeds_text(entry: Compared) -> str:
-    """How many seeds an interval is of."""
-    return str(entry.seeds) if entry.seeds > 1 else ONE_SEED
-
-
-def minutes(entry: Measured, methods: Mapping[str, Measured]) -> float | None:
-    """Of training a method and all methods that it needs, its teacher, its start and theirs; the mean over seeds.
-
-    Args:
-        entry: The method.
-        methods: All that have results, each of which counts once; None where one of the same seed is not there.
-    """
-    runs = {(name, run.seed): run for name, measured in methods.items() for run in measured.results}
-    totals = [_total(result, runs) for result in entry.results]
-    known = [total for total in totals if total is not None]
-    return statistics.mean(known) if len(known) == len(totals) else None
-
-
-def _total(result: Result, runs: Mapping[Key, Result]) -> float | None:
-    taken, todo = {result.method: result.made.minutes}, [result]
-    while todo:
-        last = todo.pop()
-        for name in (last.teacher, last.start):
-            if name in ("", SCRATCH) or name in taken:
-                continue
-            if (name, result.seed) not in runs:
-                return None
-            todo.append(runs[name, result.seed])
-            taken[name] = todo[-1].made.minutes
-    return sum(taken.values())
-
-
-def _scores(entry: Measured) -> dict[str, Cell]:
-    """Mean, all and worst with s.d., as far as the protocol has them, and the worst row."""
-    found = entry.overall
-    scores = found.subsets[0].nan_to_num(nan=math.inf)
-    place = int(scores.argmin())
-    of = {
-        "mean": [float(run.mean[0]) for run in entry.per_seed],
-        "all": [float(run.all[0]) for run in entry.per_seed],
-        "worst": [float(run.subsets[0, place]) for run in entry.per_seed],
-    }
-    cells: dict[str, Cell] = {}
-    for name in of:
-        if name in entry.statistics:
-            cells |= {name: float(getattr(found, name)[0]), f"{name}_sd": deviation(of[name])}
-    return cells | {"worst_set": entry.subsets[place]}
-
-
 def _failed(entry: Measured) -> Failed:
     mean, worst = (float(getattr(entry.overall, key)[0]) for key in OF_CASES)
     return str(len(entry.results)), mean, worst, len(entry.subsets)
@@ -256,11 +137,6 @@ def _row(name: str, found: Sequence[Failed | None]) -> tuple[Cell, ...]:
     return name, seeds[0] if len(set(seeds)) == 1 else ", ".join(seeds), *(cell for cells in three for cell in cells)
 
 
-def _costs(entry: Measured, methods: Mapping[str, Measured]) -> dict[str, Cell]:
-    made = entry.results[0].made
-    return {"parameters_in_m": made.parameters / 1e6, "gmac": made.gmac, "minutes": minutes(entry, methods)}
-
-
 def _full(entry: Measured) -> float:
     return float(entry.overall.all[0])
 
@@ -268,52 +144,3 @@ def _full(entry: Measured) -> float:
 def _headroom(floor: Measured, entry: Measured) -> str:
     found = compared(floor, entry)
     return spelled(next(iter(found.subsets.values()))) if found else ""
-
-
-def _method(entry: Measured, methods: Mapping[str, Measured]) -> dict[str, Cell]:
-    """A method's row, by the names of the columns in JSON."""
-    head: dict[str, Cell] = {"method": entry.name, "seeds": len(entry.results), "sets": len(entry.subsets)}
-    return head | _scores(entry) | {"harmful": int(entry.overall.harms[0])} | _costs(entry, methods)
-
-
-def _about(entry: Measured, methods: Mapping[str, Measured]) -> dict[str, Any]:
-    alone = statistics.mean(result.made.minutes for result in entry.results)
-    return (
-        _method(entry, methods) | {"minutes_alone": alone, "seed_numbers": entry.seeds} | _every_row(entry, "subsets")
-    )
-
-
-def _about_cases(entry: Measured) -> dict[str, Any]:
-    """What a protocol other than emm tells of a method; what it costs stands beside emm."""
-    scores = _scores(entry)
-    worst = {"worst_case": scores.pop("worst_set")}
-    head = {"method": entry.name, "seeds": len(entry.results)}
-    return head | scores | worst | {"seed_numbers": entry.seeds} | _every_row(entry, "cases")
-
-
-def _every_row(entry: Measured, rows: str) -> dict[str, Any]:
-    scores = dict(zip(entry.subsets, entry.overall.subsets[0].tolist(), strict=True))
-    runs = {result.seed: dict(result.protocols[entry.protocol].scores) for result in entry.results}
-    return {rows: scores, "runs": runs}
-
-
-def _cases_less(found: Compared) -> dict[str, Any]:
-    about = asdict(found)
-    return about | {"cases": about.pop("subsets")}
-
-
-def _json(value: Any) -> str:
-    return json.dumps(_rounded(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _rounded(value: Any) -> Any:
-    """Plain values with four decimals, None for what is no number."""
-    match value:
-        case dict():
-            return {key: _rounded(entry) for key, entry in value.items()}
-        case list() | tuple():
-            return [_rounded(entry) for entry in value]
-        case float():
-            return round(value, 4) if math.isfinite(value) else None
-        case _:
-            return value
