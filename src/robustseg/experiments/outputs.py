@@ -35,6 +35,7 @@ class Findings:
         methods: Those that have results.
         differences: Those that can be told from them.
         alone: The methods whose subsets are drawn, with intervals.
+        named: The methods whose learning curves are drawn with a name.
         failing: Other protocol -> the methods that were scored by it, and their differences.
     """
 
@@ -42,11 +43,14 @@ class Findings:
     methods: dict[str, Measured]
     differences: tuple[Compared, ...]
     alone: tuple[Compared, ...]
+    named: tuple[str, ...]
     failing: dict[str, Failing]
 
     def sections(self) -> list[Section]:
         """For a page."""
-        return comparison_sections(self.methods, self.differences, self.comparison.floors, self.failing)
+        return comparison_sections(
+            self.methods, self.differences, floors=self.comparison.floors, named=self.named, failing=self.failing
+        )
 
 
 def find(comparison: Comparison, results: Mapping[Key, Result]) -> Findings:
@@ -56,13 +60,16 @@ def find(comparison: Comparison, results: Mapping[Key, Result]) -> Findings:
         ValueError: The results are not of the same frames and classes.
     """
     methods = gather(results)
-    alone = tuple(found for name in _drawn(comparison, methods) if (found := compared(methods[name])))
+    order = _foremost(comparison, methods)
+    chosen = [name for name in methods if name in order[: plots.MOST_BARS]]
+    alone = tuple(found for name in chosen if (found := compared(methods[name])))
     failing = {
         protocol: Failing(gathered, _differences(comparison, gathered))
         for protocol in comparison.protocols
         if protocol != "emm" and (gathered := gather(results, protocol))
     }
-    return Findings(comparison, methods, _differences(comparison, methods), alone, failing)
+    named = tuple(order[: plots.MOST_CURVES])
+    return Findings(comparison, methods, _differences(comparison, methods), alone, named, failing)
 
 
 def _differences(comparison: Comparison, methods: Mapping[str, Measured]) -> tuple[Compared, ...]:
@@ -95,7 +102,7 @@ def write_all(found: Findings, folder: Path) -> Grid:
         for name in (FAILURES, "failures.json"):
             (folder / name).unlink(missing_ok=True)
     plots.write_plot(folder / "subsets.png", plots.subset_plot(found.alone, found.methods))
-    plots.write_plot(folder / "curves.png", plots.curve_plot(found.methods))
+    plots.write_plot(folder / "curves.png", plots.curve_plot(found.methods, found.named))
     write_text(folder / PAGE, page(found))
     return grid
 
@@ -130,13 +137,11 @@ def _facts(found: Findings) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _drawn(comparison: Comparison, methods: Mapping[str, Measured]) -> list[str]:
-    """The methods whose subsets stand beside each other: those of the differences first, in the file's order."""
-    named = [name for pair in comparison.differences for name in pair]
+def _foremost(comparison: Comparison, methods: Mapping[str, Measured]) -> list[str]:
+    """The methods, those of the differences first, then the others, floors last."""
+    named = [name for pair in comparison.differences for name in pair if name in methods]
     floors = set(comparison.floors.values())
-    chosen = [name for name in dict.fromkeys([*named, *methods]) if name in methods and name not in floors]
-    chosen = (chosen or list(methods))[: plots.MOST_BARS]
-    return [name for name in methods if name in chosen]
+    return list(dict.fromkeys([*named, *(name for name in methods if name not in floors), *methods]))
 
 
 def _sheet(*grids: Grid) -> str:

@@ -26,6 +26,9 @@ COLORS = ("#1f6aa8", "#d9822b", "#3f9c78", "#b4437c", "#7a63b8", "#8a6d3b", "#4f
 MOST_BARS = 5
 """Methods whose subsets stand beside each other; more are a picket fence."""
 
+MOST_CURVES = len(COLORS)
+"""Learning curves with a name; the others are faint."""
+
 STAGES = {"teacher": "teachers: every sensor", "student": "students: the mean of all sets of sensors"}
 STATISTICS = {"mean": "mean of all sets", "all": "every sensor", "worst": "worst set"}
 
@@ -115,8 +118,13 @@ def _interval(axes: Axes, row: int, value: Interval, *, alone: bool) -> None:
         )
 
 
-def curve_plot(methods: Mapping[str, Measured]) -> Figure:
-    """The score that chooses the weights, by epoch: a panel per stage, the mean over seeds, each seed faintly."""
+def curve_plot(methods: Mapping[str, Measured], named: Sequence[str]) -> Figure:
+    """The score that chooses the weights, by epoch: a panel per stage, the mean over seeds, each seed faintly.
+
+    Args:
+        methods: Their results.
+        named: Those whose curves have a color and a name, at most `MOST_CURVES`.
+    """
     stages = {
         stage: title for stage, title in STAGES.items() if any(_stage(entry) == stage for entry in methods.values())
     }
@@ -124,28 +132,38 @@ def curve_plot(methods: Mapping[str, Measured]) -> Figure:
     panels = figure.subplots(1, max(1, len(stages)), squeeze=False)[0]
     for axes, (stage, title) in zip(panels, stages.items(), strict=False):
         ends = []
-        own = [entry for entry in methods.values() if _stage(entry) == stage]
-        for place, entry in enumerate(own):
-            if mean := _curves(axes, entry, place):
-                ends.append((mean[-1], entry.name, place))
+        for entry in methods.values():
+            if _stage(entry) == stage and entry.name not in named:
+                axes.plot(*_coordinates(learning_curve(entry)), color=LINE, linewidth=1.1, zorder=1)
+        for place, name in enumerate(named):
+            if _stage(methods[name]) == stage and (mean := _curves(axes, methods[name], place)):
+                ends.append((mean[-1], name, place))
         axes.set_title(title, fontsize=10, color=INK, loc="left")
         axes.set_xlabel("epoch", color=FAINT, fontsize=9.5)
         _quiet(axes, "y")
         _names_at_ends(axes, ends)
     panels[0].set_ylabel("mIoU in percent, on the frames that select", color=FAINT, fontsize=9.5)
-    _headline(figure, "Learning curves", "Thick: the mean over seeds; thin: each seed.")
+    others = "; grey: other methods." if len(named) < len(methods) else "."
+    _headline(figure, "Learning curves", f"Thick: the mean over seeds; thin: each seed{others}")
     return figure
 
 
 def _curves(axes: Axes, entry: Measured, place: int) -> list[tuple[int, float]]:
     """Draws a method's curves and gives their mean."""
-    curves = [result.selection.scores for result in entry.results if result.selection.scores]
-    for curve in curves if len(curves) > 1 else []:
-        axes.plot(*zip(*curve, strict=True), color=_color(place), linewidth=0.7, alpha=0.3, zorder=2)
-    mean = mean_curve(curves)
-    if mean:
-        axes.plot(*zip(*mean, strict=True), color=_color(place), linewidth=2, zorder=3)
+    for result in entry.results if len(entry.results) > 1 else ():
+        axes.plot(*_coordinates(result.selection.scores), color=_color(place), linewidth=0.7, alpha=0.3, zorder=2)
+    mean = learning_curve(entry)
+    axes.plot(*_coordinates(mean), color=_color(place), linewidth=2, zorder=3)
     return mean
+
+
+def _coordinates(curve: Sequence[tuple[int, float]]) -> tuple[list[int], list[float]]:
+    return [epoch for epoch, _ in curve], [score for _, score in curve]
+
+
+def learning_curve(entry: Measured) -> list[tuple[int, float]]:
+    """The score that chooses a method's weights, by epoch, the mean over seeds; empty where nothing was chosen."""
+    return mean_curve([result.selection.scores for result in entry.results if result.selection.scores])
 
 
 def mean_curve(curves: Sequence[Sequence[tuple[int, float]]]) -> list[tuple[int, float]]:

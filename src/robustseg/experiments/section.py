@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from robustseg.experiments.bootstrap import Interval
 from robustseg.experiments.measured import Compared, Failing, Measured
-from robustseg.experiments.plots import STAGES, STATISTICS, mean_curve
+from robustseg.experiments.plots import STAGES, STATISTICS, learning_curve
 from robustseg.experiments.tables import (
     difference_subset_table,
     difference_table,
@@ -21,7 +21,7 @@ from robustseg.experiments.tables import (
 )
 from robustseg.report.charts.forest import Estimate, forest
 from robustseg.report.charts.lines import Series, chart, numbers_axis, score_axis
-from robustseg.report.charts.svg import SERIES, key, number
+from robustseg.report.charts.svg import key, number
 from robustseg.report.html_table import grid_html, heat_map
 from robustseg.report.page.section import Section, details, figure, panels
 from robustseg.report.tables import Grid
@@ -31,7 +31,9 @@ from robustseg.report.verdict import Tile
 def comparison_sections(
     methods: Mapping[str, Measured],
     found: Sequence[Compared],
+    *,
     floors: Mapping[str, str],
+    named: Sequence[str],
     failing: Mapping[str, Failing],
 ) -> list[Section]:
     """What a page says of a comparison.
@@ -40,9 +42,10 @@ def comparison_sections(
         methods: Their results.
         found: The differences that are shown.
         floors: Modality -> the method that has it alone.
+        named: The methods whose learning curves are shown, at most 8.
         failing: What became of them by other protocols.
     """
-    curves = _learning_section(methods)
+    curves = _learning_section({name: methods[name] for name in named}, others=len(methods) - len(named))
     return [
         _method_section(methods, found),
         _set_section(methods, floors),
@@ -145,14 +148,13 @@ def _failure_section(failing: Mapping[str, Failing]) -> Section:
     return Section("other_failures", "Other failures", lead, body, grids)
 
 
-def _learning_section(methods: Mapping[str, Measured]) -> Section | None:
+def _learning_section(methods: Mapping[str, Measured], *, others: int) -> Section | None:
     drawn = {}
     for stage, title in STAGES.items():
         series = [
-            Series(name, tuple((float(epoch), score) for epoch, score in mean), place=place % SERIES)
+            Series(name, tuple((float(epoch), score) for epoch, score in mean), place=place)
             for place, (name, entry) in enumerate(methods.items())
-            if entry.results[0].stage == stage
-            and (mean := mean_curve([run.selection.scores for run in entry.results if run.selection.scores]))
+            if entry.results[0].stage == stage and (mean := learning_curve(entry))
         ]
         if series:
             last = max(x for entry in series for x, _ in entry.points)
@@ -166,8 +168,8 @@ def _learning_section(methods: Mapping[str, Measured]) -> Section | None:
     if not drawn:
         return None
     lead = "The score that chooses each method's weights, on training frames that were held out; the mean over seeds."
-    places = [place % SERIES for place in range(len(methods))]
-    return Section("learning", "Learning curves", lead, panels(drawn) + key(list(methods), series=places))
+    lead += f" {others} more are faint in curves.png, beside the tables." if others else ""
+    return Section("learning", "Learning curves", lead, panels(drawn) + key(list(methods)))
 
 
 def _estimate(value: Interval, seeds: int) -> Estimate:
