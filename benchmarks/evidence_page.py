@@ -47,11 +47,15 @@ def method_lines(table: Mapping[str, Any], names: Sequence[str]) -> list[str]:
 
 
 def difference_lines(differences: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> list[str]:
-    """A row per difference: its three statistics with their intervals, bold where zero lies outside."""
+    """A row per difference: its three statistics with their intervals.
+
+    Bold where zero lies outside and there are several seeds: the interval of one says nothing about others.
+    """
     head = ["| difference | seeds | mean | all | worst |", "|:--|--:|--:|--:|--:|"]
     rows = []
     for entry in (differences[name] for name in names):
-        scores = [_interval(entry["statistics"][statistic]) for statistic in STATISTICS]
+        several = entry["seeds"] > 1
+        scores = [_interval(entry["statistics"][statistic], several=several) for statistic in STATISTICS]
         cells = [f"`{entry['one']}` − `{entry['other']}`", str(entry["seeds"]), *scores]
         rows.append("| " + " | ".join(cells) + " |")
     return [*head, *rows]
@@ -88,12 +92,12 @@ def _with_deviation(row: Mapping[str, Any], statistic: str) -> str:
     return _score(row[statistic], 2) + ("" if deviation is None else f" ± {deviation:.2f}")
 
 
-def _interval(found: Mapping[str, float | None]) -> str:
+def _interval(found: Mapping[str, float | None], *, several: bool) -> str:
     value, low, high = (found[key] for key in ("value", "low", "high"))
     if value is None or low is None or high is None:
         return ""
     text = f"{value:+.2f} ({low:+.2f} to {high:+.2f})".replace("-", "−")
-    return f"**{text}**" if low > 0 or high < 0 else text
+    return f"**{text}**" if several and (low > 0 or high < 0) else text
 
 
 def _score(value: float | None, decimals: int = 1) -> str:

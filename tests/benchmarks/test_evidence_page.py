@@ -37,8 +37,8 @@ def results(tmp_path):
     unknown = Interval(math.nan, math.nan, math.nan)
     sure, unsure = Interval(1.5, 0.5, 2.5), Interval(-0.25, -1.0, 0.5)
     found = [
-        Compared("teacher", "rgb_alone", 1, {"mean": sure, "all": unknown, "worst": unsure, "harms": unsure}, {}),
-        Compared("rgb_alone", "teacher", 1, {"mean": unsure, "all": unsure, "worst": unsure, "harms": unsure}, {}),
+        Compared("teacher", "rgb_alone", 2, {"mean": sure, "all": unknown, "worst": unsure, "harms": unsure}, {}),
+        Compared("rgb_alone", "teacher", 1, {"mean": sure, "all": unsure, "worst": unsure, "harms": unsure}, {}),
     ]
     for name, seed, threads in (("teacher", 1, 1), ("teacher", 2, 2), ("rgb_alone", 1, 1)):
         path = stage / name / f"seed_{seed}.json"
@@ -62,7 +62,8 @@ def test_all_parts_are_filled_and_words_stay(evidence_page, results, tmp_path):
     text = path.read_text()
     assert "| `teacher` | 2 | 43.05 ± 0.67 | 60.80 ± 0.02 | 19.10 ± 0.20 (event) | 3 | 1.07 M | 51 |" in text
     assert "| `rgb_alone` | 1 | 43.05 |  | 19.10 (event) | 3 | 1.07 M |  |" in text
-    assert "| `teacher` − `rgb_alone` | 1 | **+1.50 (+0.50 to +2.50)** |  | −0.25 (−1.00 to +0.50) |" in text
+    assert "| `teacher` − `rgb_alone` | 2 | **+1.50 (+0.50 to +2.50)** |  | −0.25 (−1.00 to +0.50) |" in text
+    assert "| `rgb_alone` − `teacher` | 1 | +1.50 (+0.50 to +2.50) |" in text
     assert (
         "3 runs, 1.3 hours of training on 1 thread or 2 threads each, 2026-11-21 to 2026-11-22, torch 2.13.0." in text
     )
@@ -124,3 +125,8 @@ def test_an_end_that_is_missing(evidence_page, results, tmp_path):
 def test_a_page_that_is_missing(evidence_page, results, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"there is no .*evidence\.md: write it first"):
         evidence_page.write_page(tmp_path / "evidence.md", results)
+
+
+def test_the_page_is_what_the_results_say(evidence_page):
+    text = evidence_page.PAGE.read_text(encoding="utf-8")
+    assert evidence_page.filled(text, evidence_page.RESULTS) == text, "run python benchmarks/evidence_page.py"
