@@ -13,7 +13,7 @@ def test_the_command_is_as_long_as_the_promise():
 
 
 @pytest.mark.slow
-def test_demo_leaves_everything_and_fails_loudly_when_the_student_is_no_better(tmp_path, monkeypatch):
+def test_demo_leaves_everything_and_fails_loudly_when_robust_is_no_better(tmp_path, monkeypatch):
     """A demo far too short to teach anything: allowed on request, a failure where five points are promised."""
     size = {"train_frames": 16, "epochs": 1, "console": Console(quiet=True)}
     run_demo(tmp_path, restart=False, **size)
@@ -23,6 +23,6 @@ def test_demo_leaves_everything_and_fails_loudly_when_the_student_is_no_better(t
         run_demo(tmp_path, restart=True, **size)
     assert (tmp_path / "table.md").read_text().count("|") > 60
     assert (tmp_path / "picture.png").stat().st_size > 50_000
-    assert (tmp_path / "run" / "student" / "model.safetensors").is_file()
-    assert (tmp_path / "run" / "student" / "evaluation" / "val" / "evaluation.json").is_file()
+    assert (tmp_path / "robust" / "student" / "model.safetensors").is_file()
+    assert (tmp_path / "robust" / "student" / "evaluation" / "val" / "evaluation.json").is_file()
     assert "switch" in (tmp_path / "report.html").read_text()

@@ -78,8 +78,9 @@ def test_it_goes_on_skips_and_leaves_tables(killed, capsys):
 
 def test_other_wishes(killed, capsys):
     """Runs after the test above, whose results it needs; nothing is trained."""
-    assert compare(killed, "--table", "--show=dropout") == 0
-    assert "dropout" in capsys.readouterr().out
+    for shown in ("dropout", "alone"):  # with a teacher beside it, and with none
+        assert compare(killed, "--table", f"--show={shown}") == 0
+        assert shown in capsys.readouterr().out
     page = (killed / "out" / "results" / "report.html").read_text()
     assert all(f'<section id="{key}"' in page for key in ("subsets", "methods", "sets", "learning"))
     assert compare(killed, "--table", "--show=x") == 1

@@ -45,10 +45,10 @@ def test_telling_subsets_are_full_and_the_largest_gains(toy_model, toy_frames) -
     for place, hits in ((2, 90), (1, 80), (4, 70)):  # lidar, depth, rgb+lidar
         counts[:, place, :, 0] = hits
     student = replace(teacher, counts=counts)
-    chosen = telling_subsets(teacher=teacher, student=student, number=3)
+    chosen = telling_subsets(student, teacher, number=3)
     assert chosen.tolist() == [[True, True, True], [True, False, True], [False, False, True]]
-    assert len(telling_subsets(teacher=teacher, student=student, number=5)) == 5
-    assert telling_subsets(teacher=teacher, student=student, number=1).tolist() == [[True, True, True]]
+    assert len(telling_subsets(student, teacher, number=5)) == 5
+    assert telling_subsets(student, teacher, number=1).tolist() == [[True, True, True]]
 
 
 def test_one_complete_frame_per_condition(toy_frames) -> None:

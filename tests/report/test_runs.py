@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 import torch
@@ -38,6 +39,14 @@ def test_the_first_of_several_is_the_subject(folders) -> None:
     assert [model.name for model in runs.models] == ["student", "teacher"]
     twice = open_runs([folders / "world", folders / "world" / "teacher"])
     assert len({model.name for model in twice.models}) == 3
+
+
+def test_runs_of_one_stage_are_called_as_the_runs(folders, tmp_path) -> None:
+    for name, stage in {"robust": "student", "complete": "teacher"}.items():
+        copytree(folders / "world" / stage, tmp_path / name / stage)
+    runs = open_runs([tmp_path / "robust", tmp_path / "complete", folders / "world"])
+    assert [model.name for model in runs.models[-2:]] == ["complete", "robust"]
+    assert len(runs.models) == 4
 
 
 @pytest.mark.parametrize(

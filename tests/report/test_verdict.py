@@ -50,7 +50,7 @@ def test_two_models_in_a_sentence() -> None:
     after = scored({(T, F): 55, (F, T): 39, (T, T): 61}, ("camera", "event"))
     told = comparison(("student", after), ("teacher", before))
     assert told == (
-        "The student is better in 2 of 3 subsets than the teacher: +1.7 points on average over the subsets, "
+        "Model student is better in 2 of 3 subsets than teacher: +1.7 points on average over the subsets, "
         "+1.0 with everything there."
     )
 

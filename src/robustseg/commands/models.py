@@ -91,12 +91,14 @@ def demo(
     epochs: int = 10,
     restart: bool = False,
 ) -> None:
-    """From nothing to a student that survives missing sensors, on the built-in world, in minutes.
+    """From nothing to a network that survives missing sensors, on the built-in world, in minutes.
+
+    Beside it stands one that was trained as long, but with complete sensors alone.
 
     Args:
         out: Where everything goes.
         train_frames: Frames to train on.
-        epochs: Of the teacher and of the student.
+        epochs: Of each of the two networks.
         restart: Throw away what another demo has left there.
     """
     from robustseg.demo import run_demo

@@ -100,16 +100,16 @@ def predict_subsets(
     return found
 
 
-def telling_subsets(*, teacher: Evaluation, student: Evaluation, number: int = 3) -> Bool[Tensor, "S M"]:
-    """All sensors, then the subsets where the student gains most, at most one of each size while there are sizes."""
-    gains = (student.miou() - teacher.miou()).nan_to_num(nan=-torch.inf)[:-1]
-    sizes = student.subsets.sum(dim=1).tolist()
+def telling_subsets(model: Evaluation, other: Evaluation, number: int = 3) -> Bool[Tensor, "S M"]:
+    """All sensors, then the subsets where a model gains most on another, one of each size while there are sizes."""
+    gains = (model.miou() - other.miou()).nan_to_num(nan=-torch.inf)[:-1]
+    sizes = model.subsets.sum(dim=1).tolist()
     ranked: list[int] = gains.argsort(descending=True, stable=True).tolist()
     best = {size: next(place for place in ranked if sizes[place] == size) for size in set(sizes[:-1])}
     fresh = [place for place in ranked if place in best.values()]
     others = [place for place in ranked if place not in fresh]
     chosen = sorted([*fresh, *others][: number - 1], reverse=True)  # large subsets first
-    return student.subsets[[len(sizes) - 1, *chosen]]
+    return model.subsets[[len(sizes) - 1, *chosen]]
 
 
 def one_per_value(frames: Frames, key: str, most: int = 5) -> dict[str, int]:

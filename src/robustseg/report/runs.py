@@ -68,7 +68,8 @@ class Runs:
 def open_runs(folders: Sequence[Path], split: str = "") -> Runs:
     """The models of some run or model folders.
 
-    The first folder's model, of a run the student, is the report's subject; the others stand beside it.
+    The first folder's model, of a run the student, is the report's subject; the others stand beside it. One of several
+    runs that has one stage alone is called as the run.
 
     Args:
         folders: Model folders, or folders with teacher/ and student/.
@@ -107,16 +108,24 @@ def _named(folders: Sequence[Path]) -> list[list[tuple[str, Path]]]:
     groups = []
     for folder in folders:
         if (folder / CARD_FILE).is_file():
-            same = sum(other.resolve().name == folder.resolve().name for other in folders) > 1
-            groups.append([(str(folder) if same else folder.resolve().name, folder)])
+            groups.append([(_short(folder, folders), folder)])
             continue
         stages = [stage for stage in reversed(STAGES) if (folder / stage / CARD_FILE).is_file()]
         if not stages:
             raise FileNotFoundError(
                 f"{folder} is neither a model folder (no {CARD_FILE}) nor a run (no teacher/ or student/ with one)"
             )
-        groups.append([(f"{folder} {stage}" if several else stage, folder / stage) for stage in stages])
+        if several and len(stages) == 1:
+            groups.append([(_short(folder, folders), folder / stages[0])])
+        else:
+            groups.append([(f"{folder} {stage}" if several else stage, folder / stage) for stage in stages])
     return groups
+
+
+def _short(folder: Path, folders: Sequence[Path]) -> str:
+    """A folder's own name, or its path where several have the same name."""
+    same = sum(other.resolve().name == folder.resolve().name for other in folders) > 1
+    return str(folder) if same else folder.resolve().name
 
 
 def _only_split(folder: Path) -> str:

@@ -63,7 +63,7 @@ def comparison(
     full = mine.full(absent) - theirs.full(absent)
     where = f"better in {sum(gain > 0 for gain in known)} of {len(known)} subsets"
     return (
-        f"The {name} is {where} than the {other_name}: {number(mean, signed=True)} points on average over the subsets, "
+        f"Model {name} is {where} than {other_name}: {number(mean, signed=True)} points on average over the subsets, "
         f"{number(full, signed=True)} with everything there."
     )
 
