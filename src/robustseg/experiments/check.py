@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
+
+from robustseg.benchmark.cost import meta_logits
 from robustseg.experiments.grid import Comparison, Method
-from robustseg.experiments.job import cost, located, planned_card
+from robustseg.experiments.job import located, planned_card
 from robustseg.models.card import ModelCard
 from robustseg.models.weights import check_shapes, expanded, structure
 from robustseg.training.learners import check_teaching
@@ -32,7 +35,7 @@ def check_methods(comparison: Comparison, chosen: Sequence[str], root: str = "")
             check_recipe(recipe)
             card = planned_card(recipe)
             if card not in cards.values():  # most methods have the same network
-                cost(card)
+                _compute(card)
             cards[name] = card
         except ValueError as error:
             raise ValueError(f"method {name!r}: {error}") from error
@@ -44,6 +47,12 @@ def check_methods(comparison: Comparison, chosen: Sequence[str], root: str = "")
     for modality, name in comparison.floors.items():
         if name in cards and [entry.name for entry in cards[name].modalities] != [modality]:
             raise ValueError(f"floors: method {name!r} must have {modality!r} alone (set: {{data.use: [{modality}]}})")
+
+
+def _compute(card: ModelCard) -> None:
+    """One frame with all its modalities, of which nothing but shapes is computed."""
+    with torch.no_grad():
+        meta_logits(structure(card).eval(), 1, len(card.modalities), card.resize or card.input_size)
 
 
 def _check_teaching(method: Method, cards: dict[str, ModelCard]) -> None:
