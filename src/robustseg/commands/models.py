@@ -88,7 +88,7 @@ def demo(
     *,
     out: Path = Path("demo"),
     train_frames: int = 600,
-    epochs: int = 10,
+    epochs: int = 8,
     restart: bool = False,
 ) -> None:
     """From nothing to a network that survives missing sensors, on the built-in world, in minutes.
