@@ -1,4 +1,5 @@
-"""Writes the measured parts of docs/evidence.md from the results of the comparisons; the words around them stay.
+"""Writes the measured parts of docs/evidence.md and README.md from the results of the comparisons; the words around
+them stay.
 
     python benchmarks/evidence_page.py
 
@@ -13,7 +14,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,8 @@ from performance_page import threads_text
 from robustseg.files import write_text
 
 RESULTS = Path(__file__).parent / "results" / "evidence"
-PAGE = Path(__file__).parent.parent / "docs" / "evidence.md"
+ROOT = Path(__file__).parent.parent
+PAGES = (ROOT / "docs" / "evidence.md", ROOT / "README.md")
 
 STATISTICS = ("mean", "all", "worst")
 KINDS = ("methods", "sets", "differences", "runs")
@@ -164,7 +165,7 @@ def filled(text: str, results: Path) -> str:
     return "".join(pieces) + text[place:]
 
 
-def write_page(page: Path = PAGE, results: Path = RESULTS) -> None:
+def write_page(page: Path, results: Path = RESULTS) -> None:
     """Fills every measured part of the page anew; nothing is written where one of them cannot be filled.
 
     Raises:
@@ -177,4 +178,5 @@ def write_page(page: Path = PAGE, results: Path = RESULTS) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(write_page())
+    for place in PAGES:
+        write_page(place)

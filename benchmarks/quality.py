@@ -1,7 +1,8 @@
-"""Trains a recipe's teacher and student, and a network per sensor on request, and prints how they stand.
+"""Trains what a recipe tells to, and a network per sensor on request, and prints how they stand.
 
-    python benchmarks/quality.py recipes/world.yaml --longer
-    python benchmarks/quality.py recipes/ombria.yaml --root FOLDER --singles
+    python benchmarks/quality.py recipes/world_robustseg.yaml --longer
+    python benchmarks/quality.py recipes/world.yaml --beside RobustSeg=runs/world_robustseg/student
+    python benchmarks/quality.py recipes/ombria_robustseg.yaml --root FOLDER --singles
 
 Runs go on where they stopped. Writes benchmarks/results/NAME.json and NAME.md with command, machine and date.
 """
@@ -20,7 +21,7 @@ from pathlib import Path
 import torch
 
 from robustseg.files import write_text
-from robustseg.recipe import Recipe
+from robustseg.recipe import NO_TEACHER, Recipe
 from robustseg.recipe_file import read_recipe
 from robustseg.report.tables import comparison_table, condition_table, markdown
 from robustseg.robustness import Evaluation
@@ -35,17 +36,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipe", type=Path)
     parser.add_argument("--root", default="", help="data folder, for recipes of your own sensors")
+    parser.add_argument("--beside", default="", metavar="NAME=MODEL", help="a model that is there, to compare with")
     parser.add_argument("--singles", action="store_true", help="also one network per modality (own sensors only)")
     parser.add_argument("--longer", action="store_true", help="also a teacher trained for as long as both stages")
     arguments, overrides = parser.parse_known_args()
     recipe = read_recipe(arguments.recipe, overrides)
     recipe = measured_recipe(replace(recipe, data=replace(recipe.data, root=arguments.root or recipe.data.root)))
-    student = train(recipe)
-    folders = {"teacher": student.parent / "teacher", "student": student}
+    folders = trained(recipe)
+    minutes = sum(map(training_minutes, folders.values()))
+    if arguments.beside:
+        name, _, folder = arguments.beside.partition("=")
+        folders = {name: Path(folder), **folders}
     results = {name: evaluate_folder(recipe_task(folder))["emm"] for name, folder in folders.items()}
     singles = single_scores(recipe) if arguments.singles else {}
     longer = longer_teacher(recipe) if arguments.longer else None
-    report(recipe, results, singles, longer, minutes=sum(map(training_minutes, folders.values())))
+    report(recipe, results, singles, longer, minutes=minutes)
+
+
+def trained(recipe: Recipe) -> dict[str, Path]:
+    """The models of all stages that the recipe has."""
+    student = train(recipe)
+    if recipe.distill.teacher == NO_TEACHER:
+        return {"one stage": student}
+    return {"teacher": student.parent / "teacher", "student": student}
 
 
 def training_minutes(folder: Path) -> float:
@@ -87,7 +100,7 @@ def report(
         "date": datetime.date.today().isoformat(),
         "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}",
         "threads": torch.get_num_threads(),
-        "minutes of training, teacher and student": round(minutes, 1),
+        "minutes of training": round(minutes, 1),
     }
     text = markdown(comparison_table(results))
     for result in results.values():

@@ -1,10 +1,12 @@
 """Toys that tests of evaluation, reports and prediction share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
 import torch
+from hub_server import Hub, serving
+from huggingface_hub import constants
 
 from robustseg.data.sample import Sample
 from robustseg.failures import all_subsets
@@ -112,3 +114,16 @@ def random_evaluation(
 @pytest.fixture
 def made() -> Callable[..., Evaluation]:
     return random_evaluation
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch) -> Iterator[Hub]:
+    """A stand-in for the Hugging Face Hub on this machine, with an empty cache and nobody logged in."""
+    with serving() as server:
+        monkeypatch.setattr(constants, "ENDPOINT", server.endpoint)
+        template = server.endpoint + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_IMPLICIT_TOKEN", True)
+        yield server

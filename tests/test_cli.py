@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from robustseg.cli import COMMANDS, main
+from robustseg.deploy.health import Monitor
 
 TINY = [
     "--data.size=[32,64]",
@@ -155,6 +156,15 @@ def test_predict_on_written_frames(run, tmp_path, capsys):
     assert main(command) == 0
     assert "without" in capsys.readouterr().out
     assert len(list((out / "labels").glob("*.png"))) == 3
+
+
+def test_health_is_learned_and_lies_beside_the_weights(run, capsys):
+    assert main(["health", str(run / "student"), "--limit=2"]) == 0
+    assert "learned from 2 frames of train" in capsys.readouterr().out
+    monitor = Monitor.of(run / "student")
+    assert list(monitor.profiles) == ["rgb", "depth", "event", "lidar"]
+    assert main(["health", str(run / "student"), "--limit=0"]) == 1
+    assert "--limit is a number of frames" in capsys.readouterr().err
 
 
 def test_predict_goes_on_after_a_bad_frame(run, tmp_path, capsys):

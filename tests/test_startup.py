@@ -8,7 +8,7 @@ import pytest
 
 import robustseg
 
-HEAVY = ("torch", "cv2", "lightning", "matplotlib", "jinja2", "PIL", "safetensors")
+HEAVY = ("torch", "cv2", "lightning", "matplotlib", "jinja2", "PIL", "safetensors", "huggingface_hub")
 
 
 def loaded_after(code: str) -> set[str]:

@@ -58,6 +58,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
         ('{"size": 1, "parts": [{"name": "x", "f": 1}]}', r"unknown key 'f' in parts\[0\]"),
         ('{"size": 1, "parts": "abc"}', "parts must be a list"),
         (100_000 * "[", "nested too deeply"),
+        ('{"size": ' + 200 * "[" + 200 * "]" + "}", "nested more than 32 deep"),
     ],
 )
 def test_anything_else_is_one_clear_error(tmp_path: Path, text: str, message: str) -> None:

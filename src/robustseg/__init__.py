@@ -14,12 +14,22 @@ from robustseg.version import __version__
 
 if TYPE_CHECKING:
     from robustseg.build import load
-    from robustseg.deploy import Prediction, Predictor
+    from robustseg.deploy import Prediction, Predictor, Stream
     from robustseg.frames import open_frames
     from robustseg.recipe_file import read_recipe
     from robustseg.robustness import Evaluation, evaluate
 
-__all__ = ["Evaluation", "Prediction", "Predictor", "__version__", "evaluate", "load", "open_frames", "read_recipe"]
+__all__ = [
+    "Evaluation",
+    "Prediction",
+    "Predictor",
+    "Stream",
+    "__version__",
+    "evaluate",
+    "load",
+    "open_frames",
+    "read_recipe",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -27,7 +37,7 @@ def __getattr__(name: str) -> Any:
     match name:
         case "load":
             from robustseg import build as home
-        case "Prediction" | "Predictor":
+        case "Prediction" | "Predictor" | "Stream":
             from robustseg import deploy as home
         case "open_frames":
             from robustseg import frames as home

@@ -9,6 +9,7 @@ import torch
 from robustseg import recipe
 from robustseg.models.card import read_card
 from robustseg.models.early import EarlyFusion
+from robustseg.models.hub import local_folder
 from robustseg.models.mit import SHAPES, MiT
 from robustseg.models.precision import in_precision
 from robustseg.models.released import load_encoder_weights
@@ -62,20 +63,23 @@ def load(folder: str | Path, device: str | torch.device = "cpu", *, precision: s
     """The model of a model folder, in evaluation mode. No code in the folder is run.
 
     Args:
-        folder: With `model.json` and `model.safetensors`.
+        folder: With `model.json` and `model.safetensors`; or the name of one on the Hugging Face Hub,
+            `hf://org/name` or `hf://org/name@revision`, see `robustseg.models.hub`.
         device: Where to put it; "auto" = a GPU if there is one.
         precision: What it computes in; less than fp32 is faster where the processor can, see
             `robustseg.models.precision`.
 
     Raises:
         FileNotFoundError: It is no model folder.
+        OSError: It cannot be fetched from the hub.
         ValueError: Its card or its weights are damaged, or do not belong together; there is no such device, or it has
             no such precision.
     """
     where = find_device(device)
-    card = read_card(Path(folder))
+    folder = local_folder(folder)
+    card = read_card(folder)
     model = structure(card)
-    model.load_state_dict(load_weights(Path(folder), card), assign=True)
+    model.load_state_dict(load_weights(folder, card), assign=True)
     model.card = card
     return in_precision(model.to(where).eval(), precision)
 

@@ -109,6 +109,19 @@ def locked(folder: Path, busy: str) -> Iterator[None]:
         lock.release()
 
 
+def check_ordinary(path: Path) -> None:
+    """Makes sure that an ordinary file is there: a pipe or a device might keep its reader waiting for ever.
+
+    Raises:
+        FileNotFoundError: Nothing is there.
+        ValueError: A folder, a pipe or a device is there.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist")
+    if not path.is_file():
+        raise ValueError(f"{path} is no ordinary file")
+
+
 def sha256(path: Path) -> str:
     """The file's SHA-256 in hexadecimal."""
     with path.open("rb") as stream:

@@ -14,6 +14,9 @@ from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin,
 LARGEST_FILE = 1_000_000
 """Bytes; a model's JSON has a few thousand."""
 
+DEEPEST = 32
+"""Lists and mappings in one another; a model's JSON has 4."""
+
 T = TypeVar("T")
 
 
@@ -24,7 +27,15 @@ def read_json(path: Path, kind: type[T]) -> T:
         FileNotFoundError: There is no such file.
         ValueError: It is too large, no JSON, or not exactly a `kind`; says which key.
     """
-    value = load_json(path)
+    return in_file(path, load_json(path), kind)
+
+
+def in_file(path: Path, value: Any, kind: type[T]) -> T:
+    """The plain values of a file as the dataclass `kind`.
+
+    Raises:
+        ValueError: They are not exactly a `kind`; names the file and the key.
+    """
     try:
         return from_plain(value, kind)
     except ValueError as error:
@@ -43,7 +54,10 @@ def load_json(path: Path, *, largest: int = LARGEST_FILE) -> Any:
     if path.stat().st_size > largest:
         raise ValueError(f"{path} has {path.stat().st_size} bytes; at most {largest} make sense")
     try:
-        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        text = path.read_text(encoding="utf-8")
+        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        _check_depth(value)
+        return value
     except RecursionError:
         raise ValueError(f"{path} is nested too deeply") from None
     except ValueError as error:
@@ -51,8 +65,9 @@ def load_json(path: Path, *, largest: int = LARGEST_FILE) -> Any:
 
 
 def to_json(value: Any) -> str:
-    """A dataclass as JSON that people and `read_json` can read: lists of plain values stand on one line."""
-    text = json.dumps(dataclasses.asdict(value), indent=2, ensure_ascii=False, allow_nan=False)
+    """A dataclass, or a mapping, as JSON that people and `read_json` can read: lists of plain values are one line."""
+    values = value if isinstance(value, dict) else dataclasses.asdict(value)
+    text = json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False)
     # no JSON string holds a line break, so that none can look like the start of such a list
     flat = re.sub(r"\[\n\s+([^\[\]{}]*?)\n\s+\]", lambda found: "[" + re.sub(r"\n\s+", " ", found[1]) + "]", text)
     return flat + "\n"
@@ -130,6 +145,21 @@ def _accept(value: Any, good: bool, where: str, wanted: str) -> Any:
         shown = repr(value) if len(repr(value)) < 60 else repr(value)[:60] + "..."
         raise ValueError(f"{where} must be {wanted}, got {shown}")
     return value
+
+
+def _check_depth(value: Any) -> None:
+    """Raises ValueError for values too deep in one another for `repr` and others, which would exhaust the stack."""
+    level = [value]
+    for _ in range(DEEPEST + 1):
+        nested = [entry.values() if isinstance(entry, dict) else entry for entry in level if _holds_others(entry)]
+        level = [child for entries in nested for child in entries]
+        if not nested:
+            return
+    raise ValueError(f"nested more than {DEEPEST} deep")
+
+
+def _holds_others(value: Any) -> bool:
+    return isinstance(value, dict | list)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

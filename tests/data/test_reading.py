@@ -1,5 +1,6 @@
 """Reading: every format gives the exact values in RGB order, and every kind of damage one clear error."""
 
+import os
 import struct
 import zipfile
 import zlib
@@ -262,3 +263,59 @@ def test_an_array_in_a_zip_is_not_unpacked_if_it_is_too_long(tmp_path: Path, mon
         archive.writestr("a.npy", b"\x93NUMPY\2\0" + struct.pack("<I", 10**6) + b" " * 10**6)
     with pytest.raises(ValueError, match=r"a\.npy is larger than 1000 bytes"):
         read_image(tmp_path / "a.npz")
+
+
+def tiled(side: int) -> bytes:
+    """A TIFF file of 10x10 grey pixels in one tile, which is not all there."""
+    fields = {256: 10, 257: 10, 258: 8, 259: 1, 262: 1, 277: 1, 322: side, 323: side, 324: 200, 325: 256}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in fields.items())
+    return (b"II*\0" + struct.pack("<IH", 8, len(fields)) + entries + bytes(4)).ljust(200, b"\0") + bytes(256)
+
+
+def test_tiles_may_be_larger_than_the_image_but_not_by_far(tmp_path: Path) -> None:
+    path = tmp_path / "image.tif"
+    path.write_bytes(tiled(16))
+    assert read_image(path).shape == (10, 10, 1)
+    path.write_bytes(tiled(16_000))  # a gigabyte, to be filled before it is known to be damaged
+    with pytest.raises(ValueError, match=r"image\.tif cannot be read: its tiles of 16000x16000 are far larger"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("places", [(0, 1), (1, 0)])
+def test_a_png_file_has_one_header_and_it_comes_first(tmp_path: Path, capfd, places: tuple[int, int]) -> None:
+    whole = write_opencv(tmp_path / "image.png", COLOUR16).read_bytes()
+    header, rest = whole[8:33], whole[33:]
+    other = (png_header(9000, 9000)[8:], png_chunk(b"tEXt", b"a\0b"))
+    for more in other:
+        pieces = (header, more)
+        (tmp_path / "image.png").write_bytes(whole[:8] + b"".join(pieces[place] for place in places) + rest)
+        if more == other[1] and places == (0, 1):
+            assert np.array_equal(read_image(tmp_path / "image.png"), COLOUR16)
+        else:
+            with pytest.raises(ValueError, match=r"several headers, or starts with none|pixels"):
+                read_image(tmp_path / "image.png")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "image.png")
+    with pytest.raises(ValueError, match=r"image\.png cannot be read: .* is no ordinary file"):
+        read_image(tmp_path / "image.png")
+
+
+def test_what_a_file_holds_in_place_of_a_name_is_not_quoted_at_length(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", FLOATS)
+    content = (tmp_path / "a.npz").read_bytes()
+    place = content.index(b"PK\3\4")
+    (tmp_path / "a.npz").write_bytes(content[: place + 26] + struct.pack("<H", 600) + content[place + 28 :])
+    with pytest.raises(ValueError, match=r"a\.npz cannot be read") as caught:
+        read_image(tmp_path / "a.npz")
+    assert len(str(caught.value)) < 1100 + len(str(tmp_path))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_size_in_letters_is_none(tmp_path: Path) -> None:
+    content = tiled(16).replace(struct.pack("<HH", 256, 4), struct.pack("<HH", 256, 1))  # bytes, not a number
+    (tmp_path / "image.tif").write_bytes(content)
+    with pytest.raises(ValueError, match=r"image\.tif cannot be read: its header does not say how large it is"):
+        read_image(tmp_path / "image.tif")

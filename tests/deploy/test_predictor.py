@@ -6,7 +6,8 @@ import torch
 
 from robustseg.data.resizing import resized_frame
 from robustseg.deploy import Predictor
-from robustseg.deploy.predictor import stack_images
+from robustseg.deploy.images import stack_images
+from robustseg.deploy.tiling import bytes_needed
 from robustseg.normalisation import normalise
 
 RNG = np.random.default_rng(0)
@@ -121,3 +122,126 @@ def with_nan() -> np.ndarray:
 def test_bad_input_gets_a_clear_line(toy_model, images: dict[str, np.ndarray], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Predictor(toy_model)(images)
+
+
+def count_encoded(model, monkeypatch) -> list[int]:
+    """How many images each of the encoder's calls gets, from now on."""
+    counts, encode = [], model.encode
+    monkeypatch.setattr(
+        model, "encode", lambda images, modality: (counts.append(len(images)), encode(images, modality))[1]
+    )
+    return counts
+
+
+def test_an_image_that_is_given_again_is_not_encoded_again(toy_model, monkeypatch) -> None:
+    predictor, counts = Predictor(toy_model), count_encoded(toy_model, monkeypatch)
+    predictor({"rgb": RGB, "lidar": LIDAR})
+    predictor({"rgb": RGB.copy(), "lidar": LIDAR, "depth": DEPTH})
+    changed = LIDAR.copy()
+    changed[3, 4] += 1
+    found = predictor({"rgb": RGB, "lidar": changed})
+    assert counts == [2, 1, 1]
+    fresh = Predictor(toy_model)({"rgb": RGB, "lidar": changed})
+    np.testing.assert_allclose(found.confidence, fresh.confidence, rtol=1e-5)
+    predictor({"rgb": RGB}, size=(64, 96))
+    predictor({"rgb": RGB}, size=(64, 96))
+    predictor.forget()
+    predictor({"rgb": RGB}, size=(64, 96))
+    assert counts[4:] == [1, 1]
+
+
+def test_an_array_that_is_written_over_is_another_image(toy_model) -> None:
+    predictor, buffer = Predictor(toy_model), LIDAR.copy()
+    before = predictor({"lidar": buffer})
+    buffer[:] = LIDAR[::-1]
+    np.testing.assert_array_equal(predictor({"lidar": buffer}).labels, Predictor(toy_model)({"lidar": buffer}).labels)
+    assert (predictor.encode("lidar", buffer).image.numpy() == buffer.transpose(2, 0, 1)).all()
+    buffer[:] = LIDAR
+    np.testing.assert_array_equal(predictor.answer([predictor.encode("lidar", buffer)]).labels, before.labels)
+
+
+def test_answers_from_encodings_are_those_of_images(toy_model) -> None:
+    predictor = Predictor(toy_model)
+    rgb, lidar = predictor.encode("rgb", RGB), predictor.encode("lidar", LIDAR)
+    predictor.encode("rgb", RGB[::-1])
+    found, whole = predictor.answer([lidar, rgb]), Predictor(toy_model)({"rgb": RGB, "lidar": LIDAR})
+    np.testing.assert_allclose(found.confidence, whole.confidence, rtol=1e-5)
+    assert (found.used, found.without, found.tiled) == (("rgb", "lidar"), ("depth",), False)
+    for encodings, message in (
+        ([], "nothing is encoded"),
+        ([rgb, rgb], "rgb: two encodings"),
+        ([rgb, predictor.encode("depth", DEPTH[:20])], "got rgb 40x56, depth 20x56"),
+        ([rgb, predictor.encode("depth", DEPTH, size=(64, 64))], "got rgb 40x56, depth 64x64"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            predictor.answer(encodings)
+    with pytest.raises(ValueError, match="knows no 'radar'"):
+        predictor.encode("radar", RGB)
+
+
+def calibrated(model, images: dict[str, np.ndarray]) -> np.ndarray:
+    """The class probabilities "K H W" that the model's card asks for, by the plainest way."""
+    stacked, present = stack_images(images, model.card.modalities)
+    with torch.inference_mode():
+        logits = model(normalise(stacked[None], model.card.modalities), present[None]).logits[0]
+    return (logits / model.card.temperatures[len(images) - 1]).softmax(dim=0).numpy()
+
+
+def test_probabilities_and_worth(toy_model, monkeypatch) -> None:
+    """What a sensor is worth is what the label's probability loses without it; alone, all above the class's share."""
+    K = len(toy_model.card.classes)
+    card = replace(
+        toy_model.card, temperatures=(0.5, 2.0, 1.0), frequency=tuple(2 * (k + 1) / K / (K + 1) for k in range(K))
+    )
+    monkeypatch.setattr(toy_model, "card", card)
+    images = {"rgb": RGB, "lidar": LIDAR}
+    found = Predictor(toy_model)(images, probabilities=True, worth=True)
+    both = calibrated(toy_model, images)
+    np.testing.assert_allclose(found.probabilities, both, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found.probabilities.max(axis=0), found.confidence, rtol=1e-5)
+    assert list(found.worth) == ["rgb", "lidar"]
+    for sensor, other in (("rgb", "lidar"), ("lidar", "rgb")):
+        alone = np.take_along_axis(calibrated(toy_model, {other: images[other]}), found.labels[None].astype(int), 0)[0]
+        np.testing.assert_allclose(found.worth[sensor], both.max(axis=0) - alone, atol=1e-5)
+    single = Predictor(toy_model)({"lidar": LIDAR}, worth=True)
+    share = np.array(card.frequency)[single.labels]
+    np.testing.assert_allclose(single.worth["lidar"], single.confidence - share, atol=1e-6)
+    assert single.probabilities is None
+    assert Predictor(toy_model)(images).worth is None
+
+
+def test_modalities_of_one_sensor_are_worth_something_together(toy_model, monkeypatch) -> None:
+    rgb, depth, lidar = toy_model.card.modalities
+    together = (replace(rgb, sensor="stereo"), replace(depth, sensor="stereo"), lidar)
+    plain = Predictor(toy_model)({"rgb": RGB, "depth": DEPTH, "lidar": LIDAR}, worth=True)
+    monkeypatch.setattr(toy_model, "card", replace(toy_model.card, modalities=together))
+    found = Predictor(toy_model)({"rgb": RGB, "depth": DEPTH, "lidar": LIDAR}, worth=True)
+    assert list(found.worth) == ["stereo", "lidar"]
+    np.testing.assert_allclose(found.worth["lidar"], plain.worth["lidar"], atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [None, (170, 300)])
+def test_a_frame_beyond_the_memory_is_tiled(toy_model, size) -> None:
+    """Each pixel is what the model says of the tile it is taken from, and worth and probabilities with it."""
+    generator = np.random.default_rng(1)
+    rgb = generator.integers(0, 256, (170, 300, 3), dtype=np.uint8)
+    depth = generator.uniform(1, 60, (170, 300))
+    if size is not None:
+        rgb, depth = rgb[::2, ::2], depth[::2, ::2]
+    predictor = Predictor(toy_model, memory=bytes_needed(toy_model.card, 128**2))
+    found = predictor({"rgb": rgb, "depth": depth}, size=size, probabilities=True, worth=True)
+    assert found.tiled
+    assert found.labels.shape == found.confidence.shape == found.worth["rgb"].shape == rgb.shape[:2]
+    if size is not None:
+        return
+    np.testing.assert_allclose(found.probabilities.max(axis=0), found.confidence, rtol=1e-5)
+    part = Predictor(toy_model)({"rgb": rgb[:, 64:160], "depth": depth[:, 64:160]}, worth=True)
+    assert not part.tiled
+    for one, other in ((found.confidence, part.confidence), (found.worth["depth"], part.worth["depth"])):
+        np.testing.assert_allclose(one[:, 80:144], other[:, 16:80], atol=1e-5)
+    np.testing.assert_array_equal(found.labels[:, 80:144], part.labels[:, 16:80])
+
+
+def test_too_little_memory_is_said(toy_model) -> None:
+    with pytest.raises(ValueError, match=r"memory must be at least \d+ MB for this model, got 1 MB"):
+        Predictor(toy_model, memory=1e6)

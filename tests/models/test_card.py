@@ -1,3 +1,4 @@
+import hashlib
 import json
 from dataclasses import replace
 
@@ -46,7 +47,30 @@ def test_what_was_measured_is_read_back_and_older_cards_have_none(tmp_path) -> N
     write_card(tmp_path, card)
     assert read_card(tmp_path) == card
     old = json.loads((tmp_path / CARD_FILE).read_text())
-    for key in ("temperatures", "calibrated_on", "frequency"):
+    for key in ("temperatures", "calibrated_on", "frequency", "card_sha256"):
         del old[key]
     (tmp_path / CARD_FILE).write_text(json.dumps(old))
     assert read_card(tmp_path) == replace(CARD, sha256="0" * 64)
+
+
+def test_the_card_carries_a_hash_of_itself_however_its_file_is_laid_out(tmp_path) -> None:
+    card = replace(CARD, sha256="0" * 64, temperatures=(1.0, 2.5))
+    write_card(tmp_path, card)
+    values = json.loads((tmp_path / CARD_FILE).read_text())
+    assert read_card(tmp_path) == card
+    told = values.pop("card_sha256")
+    canonical = json.dumps(values, sort_keys=True, separators=(",", ":"))
+    assert told == hashlib.sha256(canonical.encode()).hexdigest()
+    (tmp_path / CARD_FILE).write_text(json.dumps({"card_sha256": told} | dict(reversed(values.items()))))
+    assert read_card(tmp_path) == card
+
+
+@pytest.mark.parametrize(
+    "change", [{"width": 25}, {"origin": "elsewhere"}, {"card_sha256": "0" * 64}, {"card_sha256": 3}]
+)
+def test_a_card_that_is_not_as_it_was_written_is_named(tmp_path, change: dict) -> None:
+    write_card(tmp_path, replace(CARD, sha256="0" * 64))
+    values = json.loads((tmp_path / CARD_FILE).read_text())
+    (tmp_path / CARD_FILE).write_text(json.dumps(values | change))
+    with pytest.raises(ValueError, match=r"model\.json was damaged or edited: .* delete the line card_sha256"):
+        read_card(tmp_path)

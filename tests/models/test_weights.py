@@ -1,17 +1,22 @@
 import json
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from robustseg.benchmark.memory import STATUS
 from robustseg.build import load
 from robustseg.files import sha256
 from robustseg.labels import LabelClass
 from robustseg.modalities import Modality
 from robustseg.models.card import ModelCard, read_card
 from robustseg.models.segmenter import Segmenter
-from robustseg.models.weights import expanded, save_model
+from robustseg.models.standard import random_segmenter
+from robustseg.models.weights import expanded, save_model, structure
 
 CARD = ModelCard(
     "mit_nano",
@@ -63,8 +68,11 @@ def test_a_model_that_is_not_its_cards_is_not_saved(tiny, tmp_path: Path) -> Non
 
 
 def edit(folder: Path, **changes: object) -> None:
+    """Changes the card as an older one, which has no hash of its own."""
     path = folder / "model.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    values = json.loads(path.read_text())
+    del values["card_sha256"]
+    path.write_text(json.dumps({**values, **changes}))
 
 
 def test_no_folder_no_card_no_weights(saved: tuple[Path, Segmenter], tmp_path: Path) -> None:
@@ -87,13 +95,19 @@ def test_weights_that_changed_are_refused(saved: tuple[Path, Segmenter]) -> None
             load(folder)
 
 
-@pytest.mark.parametrize("content", ["cut", "text", "huge header"])
+@pytest.mark.parametrize("content", ["cut", "longer", "text", "huge header", "large header"])
 def test_files_that_are_no_weights_are_refused_even_with_their_hash(
     saved: tuple[Path, Segmenter], content: str
 ) -> None:
     folder, _ = saved
     path = folder / "model.safetensors"
-    contents = {"cut": path.read_bytes()[:-100], "text": b"hello, world", "huge header": b"\xff" * 64}
+    contents = {
+        "cut": path.read_bytes()[:-100],
+        "longer": path.read_bytes() + bytes(8),
+        "text": b"hello, world",
+        "huge header": b"\xff" * 64,
+        "large header": (2**23).to_bytes(8, "little") + b"{" + b" " * 2**23,
+    }
     path.write_bytes(contents[content])
     edit(folder, sha256=sha256(path))
     with pytest.raises(ValueError, match=r"model.safetensors is damaged"):
@@ -180,3 +194,22 @@ def test_other_differences_stay(tiny, fields: dict[str, object]) -> None:
     source, model = tiny(private=("patch",), **fields) if "private" not in fields else tiny(**fields), tiny()
     with pytest.raises(RuntimeError):
         model.load_state_dict(expanded(source.state_dict(), model))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not STATUS.is_file(), reason="this system does not tell a process's memory")
+def test_loading_takes_the_memory_of_the_file_and_little_more(tmp_path: Path) -> None:
+    """The peak of a fresh process that loads 100 MB, beside that of one that loads next to nothing."""
+    peaks = {}
+    for backbone, width in (("mit_nano", 16), ("mit_b2", 512)):
+        card = replace(CARD, backbone=backbone, width=width)
+        save_model(tmp_path / backbone, random_segmenter(structure(card), seed=0), card)
+        code = (
+            "import sys, torch; from robustseg.benchmark.memory import held; from robustseg.build import load; "
+            "model = load(sys.argv[1]); print(held(torch.device('cpu'))[1])"
+        )
+        command = [sys.executable, "-c", code, str(tmp_path / backbone)]
+        peaks[backbone] = float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    size = (tmp_path / "mit_b2" / "model.safetensors").stat().st_size / 1e6
+    assert size > 100
+    assert peaks["mit_b2"] - peaks["mit_nano"] < 1.25 * size

@@ -55,10 +55,10 @@ class Tab:
                 return answer["result"]
             self.events.append(answer)
 
-    def open(self, path: Path) -> None:
-        """Loads a file and waits until it is there."""
+    def open(self, page: Path | str) -> None:
+        """Loads a file or an address and waits until it is there."""
         self.events.clear()
-        self.call("Page.navigate", url=path.resolve().as_uri())
+        self.call("Page.navigate", url=page if isinstance(page, str) else page.resolve().as_uri())
         while not any(event["method"] == "Page.loadEventFired" for event in self.events):
             self.events.append(self._next())
 

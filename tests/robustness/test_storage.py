@@ -1,5 +1,6 @@
 import json
 import math
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -178,6 +179,15 @@ def test_large_and_broken_files_are_refused(found: Evaluation, tmp_path, monkeyp
         load(tmp_path)
     monkeypatch.setattr(storage, "MAX_JSON_BYTES", 100)
     with pytest.raises(ValueError, match=r"evaluation\.json is larger than 100 bytes"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["evaluation.json", "counts.npy"])
+def test_a_pipe_is_not_waited_for(found: Evaluation, tmp_path, name: str) -> None:
+    save(found, tmp_path)
+    (tmp_path / name).unlink()
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(ValueError, match=f"{name} is no ordinary file"):
         load(tmp_path)
 
 

@@ -7,8 +7,11 @@ the name of one in `robustseg` itself: the parser looks there for it, and would 
 from robustseg.commands.benchmark import benchmark
 from robustseg.commands.compare import compare
 from robustseg.commands.data import check_data, fake_data, make_world, project, show_conventions, show_stats
+from robustseg.commands.explore import explore
+from robustseg.commands.export import export_files
 from robustseg.commands.frames import predict, submit
-from robustseg.commands.models import calibrate, convert, demo, train
+from robustseg.commands.hub import push
+from robustseg.commands.models import calibrate, convert, demo, health, train
 from robustseg.commands.scores import evaluate_model, expect, report
 
 __all__ = [
@@ -20,10 +23,14 @@ __all__ = [
     "demo",
     "evaluate_model",
     "expect",
+    "explore",
+    "export_files",
     "fake_data",
+    "health",
     "make_world",
     "predict",
     "project",
+    "push",
     "report",
     "show_conventions",
     "show_stats",

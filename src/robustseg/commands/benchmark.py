@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from robustseg.commands.shared import console
+from robustseg.commands.shared import console, model_folder, own_folder
 from robustseg.files import make_writable, write_text
 from robustseg.progress import progress_bar
 
@@ -28,7 +28,7 @@ def benchmark(
     the times longer; all sets are measured in turns, so that it hits them alike.
 
     Args:
-        model: A model folder.
+        model: A model folder, or hf://org/name.
         size: Height x width of the images, as in 512x1024; by default what the model's frames were resized to, or the
             size it was trained on.
         batch: Frames at a time.
@@ -48,10 +48,11 @@ def benchmark(
     from robustseg.models.card import read_card
     from robustseg.report.tables import terminal, write_grid
 
+    target = out or own_folder(model) / "benchmark"
+    model = model_folder(model)
     card = read_card(model)
     pixels = parse_size(size) if size else card.resize or card.input_size
     settings = Settings(pixels, batch, threads, precision, str(find_device(device)), runs, seed)
-    target = out or model / "benchmark"
     make_writable(target)
     quality, lacking = quality_beside(model, card, split)
     if lacking:

@@ -1,10 +1,10 @@
-"""Models: trained, calibrated, converted, shown."""
+"""Models: trained, calibrated, watched, converted, shown."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from robustseg.commands.shared import console, names
+from robustseg.commands.shared import console, names, own_folder
 from robustseg.recipe import Backbone, Recipe
 
 
@@ -57,7 +57,7 @@ def calibrate(
     from robustseg.training.calibration import calibrate as calibrate_folder
     from robustseg.training.calibration import calibration_caveat, calibration_frames
 
-    recipe = model_recipe(model, recipe_file=recipe_file, root=root)
+    recipe = model_recipe(own_folder(model), recipe_file=recipe_file, root=root)
     frames, where = calibration_frames(recipe, split)
     if caveat := calibration_caveat(recipe, where):
         console.print(f"note: {caveat}")
@@ -65,6 +65,47 @@ def calibrate(
     for number, temperature in enumerate(card.temperatures, start=1):
         console.print(f"{number} of {len(card.modalities)} modalities: temperature {temperature:.3f}")
     console.print(f"{model / 'model.json'}: fitted on {where}")
+
+
+def health(
+    model: Path,
+    *,
+    split: str = "",
+    limit: int = 400,
+    recipe_file: Path | None = None,
+    root: str = "",
+    device: str = "auto",
+) -> None:
+    """Learn what a model's healthy sensors look like, and when a broken one had better be left out.
+
+    Frames are seen healthy and with each sensor broken by the faults of docs/faults.md. What is learned lies beside the
+    weights, where robustseg.Stream and robustseg.deploy.health.Monitor find it.
+
+    Args:
+        model: A model folder; its health.safetensors is written anew.
+        split: Which split, with labels; by default the one that the model was trained on.
+        limit: At most so many frames are seen broken, spread evenly; more take longer and tell more.
+        recipe_file: Whose data to use; by default the recipe the model was trained with, which lies beside it.
+        root: The data folder, if it is not the recipe's.
+        device: Where to compute: cpu, cuda, cuda:1; auto = a GPU if there is one.
+    """
+    from robustseg.build import load
+    from robustseg.deploy import Predictor
+    from robustseg.deploy.health import HEALTH_FILE, learn_health, save_profiles
+    from robustseg.frames import open_frames
+    from robustseg.progress import progress_bar
+    from robustseg.robustness.evaluate import check_frames
+    from robustseg.scoring import model_recipe
+
+    if limit < 1:
+        raise ValueError(f"--limit is a number of frames, at least 1, got {limit}")
+    data = model_recipe(own_folder(model), recipe_file=recipe_file, root=root).data
+    segmenter, frames = load(model, device=device), open_frames(data, split or data.train)
+    check_frames(segmenter, frames)
+    with progress_bar("looking at healthy and broken images") as progress:
+        learner = learn_health(Predictor(segmenter), frames, limit=limit, progress=progress)
+    save_profiles(model, learner.profiles(), segmenter.card.sha256)
+    console.print(f"{model / HEALTH_FILE}: learned from {learner.frames} frames of {split or data.train}")
 
 
 def convert(checkpoint: Path, out: Path, *, backbone: Backbone, classes: int, sensors: str) -> None:

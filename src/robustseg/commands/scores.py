@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from robustseg.commands.shared import console, names
+from robustseg.commands.shared import console, model_folder, names, own_folder
 from robustseg.files import make_writable
 
 
@@ -30,7 +30,7 @@ def evaluate_model(
     Stopped in any way, the same command goes on where it was.
 
     Args:
-        model: A model folder.
+        model: A model folder, or hf://org/name.
         recipe_file: Whose data to use; by default the recipe the model was trained with, which lies beside it.
         root: The data folder, if it is not the recipe's.
         split: Which split; by default the recipe's `data.val`.
@@ -52,6 +52,9 @@ def evaluate_model(
     from robustseg.robustness.cases import PROTOCOLS
     from robustseg.scoring import evaluate_folder, recipe_task
 
+    if not out:
+        model, against = own_folder(model), against and own_folder(against)
+    model, against = model_folder(model), against and model_folder(against)
     chosen = PROTOCOLS if protocols == "all" else tuple(names(protocols) or ())
     task = replace(
         recipe_task(model, recipe_file=recipe_file, root=root, split=split),
@@ -95,7 +98,9 @@ def expect(folder: Path, *, failure: str = "", together: str = "", split: str = 
 
     failures = parse_failures(failure, together)
     console.print(
-        tables.terminal(tables.expectation_table(load(stored_evaluation(folder, split)), failures, most=most))
+        tables.terminal(
+            tables.expectation_table(load(stored_evaluation(own_folder(folder), split)), failures, most=most)
+        )
     )
 
 
@@ -129,7 +134,7 @@ def report(
 
     make_writable(out.parent)
     page = write_report(
-        runs,
+        tuple(map(own_folder, runs)),
         out,
         split=split,
         frames=0 if no_frames else frames,

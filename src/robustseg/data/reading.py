@@ -7,6 +7,7 @@ stands in its first bytes; its name does not matter. Letters: `H W` size, `C` ch
 from __future__ import annotations
 
 import math
+import struct
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from jaxtyping import Float32, Int64, Integer, Shaped
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from robustseg.data.channels import compose
+from robustseg.files import check_ordinary, one_line
 from robustseg.labels import unknown_ids
 from robustseg.modalities import Modality
 
@@ -31,6 +33,12 @@ MAX_BYTES = 2**28
 
 MOST_BANDS = 4
 """More than OpenCV decodes from a TIFF file; arrays may have any number."""
+
+LARGEST_TILE = 1024
+"""Of the side of a tile of a TIFF file, unless the image is larger: a whole tile is decoded, whatever is seen of it."""
+
+LONGEST_REASON = 1000
+"""Letters; decoders quote what they find in a file, however long it is."""
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # classic and BigTIFF, both byte orders
 _ZIP = (b"PK\3\4", b"PK\5\6")
@@ -51,6 +59,7 @@ def read_image(path: Path, *, indices: bool = False, max_pixels: int = MAX_PIXEL
         ValueError: It cannot be read: damaged, too large, or of no known format.
     """
     try:
+        check_ordinary(path)
         with path.open("rb") as stream, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Pillow, about files that are refused here
             return _read(stream, path, indices, max_pixels)
@@ -59,7 +68,8 @@ def read_image(path: Path, *, indices: bool = False, max_pixels: int = MAX_PIXEL
     except UnidentifiedImageError:
         raise ValueError(f"{path} cannot be read: it is damaged, or no PNG, JPEG, TIFF, NPY or NPZ file") from None
     except Exception as error:  # decoders of damaged files raise nearly anything
-        raise ValueError(f"{path} cannot be read: {error or type(error).__name__}") from error
+        reason = one_line(str(error)) or type(error).__name__
+        raise ValueError(f"{path} cannot be read: {reason[:LONGEST_REASON]}") from error
 
 
 def in_unit(stored: Shaped[np.ndarray, "H W C"], modality: Modality) -> Float32[np.ndarray, "H W C"]:
@@ -157,6 +167,8 @@ def _read(stream: IO[bytes], path: Path, indices: bool, max_pixels: int) -> np.n
 
 def _read_pillow(stream: IO[bytes], path: Path, start: bytes, indices: bool, max_pixels: int) -> np.ndarray:
     with Image.open(stream, formats=("PNG", "JPEG")) as image:
+        if image.format == "PNG" and start[12:24] != b"IHDR" + struct.pack(">II", *image.size):
+            raise ValueError("it has several headers, or starts with none")
         bits = start[24] if image.format == "PNG" else 8
         _check_size(image.height, image.width, max_pixels, len(image.getbands()) * max(bits, 8))
         if bits == 16 and start[25] != 0:
@@ -175,10 +187,14 @@ def _read_pillow(stream: IO[bytes], path: Path, start: bytes, indices: bool, max
 def _read_tiff(stream: IO[bytes], path: Path, indices: bool, max_pixels: int) -> np.ndarray:
     tags = _tiff_tags(stream)
     height, width = tags.get(TiffImagePlugin.IMAGELENGTH), tags.get(TiffImagePlugin.IMAGEWIDTH)
-    if height is None or width is None:
-        raise ValueError("its header does not say how large it is")
     bands, bits = tags.get(TiffImagePlugin.SAMPLESPERPIXEL, 1), max(tags.get(TiffImagePlugin.BITSPERSAMPLE) or (1,))
+    tile_height, tile_width = tags.get(TiffImagePlugin.TILELENGTH, 0), tags.get(TiffImagePlugin.TILEWIDTH, 0)
+    others = all(isinstance(number, int) for number in (bands, bits, tile_height, tile_width))
+    if not (isinstance(height, int) and isinstance(width, int) and others):
+        raise ValueError("its header does not say how large it is")
     _check_size(height, width, max_pixels, bands * bits)
+    if tile_height > max(height, LARGEST_TILE) or tile_width > max(width, LARGEST_TILE):
+        raise ValueError(f"its tiles of {tile_height}x{tile_width} are far larger than its {height}x{width} pixels")
     white_is_zero, palette = (tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == scheme for scheme in (0, 3))
     if indices and (palette or (white_is_zero and bits > 1)):
         raise ValueError("palette and white-is-zero TIFF files do not give their ids: store labels as PNG")

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from robustseg.files import write_text
 from robustseg.labels import IGNORE, MAX_CLASSES, LabelClass, label_table
 from robustseg.modalities import Modality, check_modalities
 from robustseg.models.mit import SHAPES
 from robustseg.recipe import LARGEST, SMALLEST, Absence, Fusion, Private, check_fusion
-from robustseg.strict import read_json, to_json
+from robustseg.strict import in_file, load_json, to_json
 
 LARGEST_WIDTH = 4096
 MOST_MODALITIES = 64
 TEMPERATURES = (0.05, 20.0)
 RANDOM_ORIGIN = "random initialisation"
 CARD_FILE = "model.json"
+SEAL = "card_sha256"
+"""The key of the card's file that holds the SHA-256 of all others."""
 
 
 @dataclass(frozen=True)
@@ -89,12 +94,19 @@ def read_card(folder: Path) -> ModelCard:
 
     Raises:
         FileNotFoundError: The folder or its card is not there.
-        ValueError: The card is not exactly what `ModelCard` describes; names the file and the key.
+        ValueError: The card is not exactly what `ModelCard` describes, or is not as it was written; names the file and
+            the key.
     """
     path = folder / CARD_FILE
     if not path.is_file():
         raise FileNotFoundError(f"{folder} is no model folder: it has no {CARD_FILE}")
-    card = read_json(path, ModelCard)
+    values = load_json(path)
+    if isinstance(values, dict) and SEAL in values and values.pop(SEAL) != digest(values):  # older cards have no seal
+        raise ValueError(
+            f"{path} was damaged or edited: its {SEAL} is not that of the rest of it. Copy it again or, if the change "
+            f"is meant, delete the line {SEAL}"
+        )
+    card = in_file(path, values, ModelCard)
     if not re.fullmatch("[0-9a-f]{64}", card.sha256):
         raise ValueError(f"{path}: sha256 must be 64 hexadecimal digits, got {card.sha256!r}")
     return card
@@ -102,7 +114,25 @@ def read_card(folder: Path) -> ModelCard:
 
 def write_card(folder: Path, card: ModelCard) -> None:
     """Writes a model folder's card, whole or not at all."""
-    write_text(folder / CARD_FILE, to_json(card))
+    write_text(folder / CARD_FILE, card_text(card))
+
+
+def card_text(card: ModelCard) -> str:
+    """What a card's file holds: the card, and the SHA-256 of its canonical text."""
+    return to_json(asdict(card) | {SEAL: digest(asdict(card))})
+
+
+def digest(values: Mapping[str, Any]) -> str:
+    """The SHA-256 of plain values in their canonical text: JSON in ASCII, keys sorted, without spaces.
+
+    It depends on the values alone, not on how a file lays them out.
+
+    Example:
+        >>> digest({"a": 1, "b": [2.5]}) == digest({"b": [2.5], "a": 1})
+        True
+    """
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
 def _check_temperatures(temperatures: tuple[float, ...], modalities: int) -> None:

@@ -86,7 +86,7 @@ class Trunk(nn.Module):
     def forward(self, x: Float[Tensor, "B C h w"]) -> list[Float[Tensor, "B _C _h _w"]]:
         """The four maps of each sample, from the sum of its modalities' first maps."""
         maps, x = [], x.permute(0, 2, 3, 1).contiguous()  # B h w C
-        all_in_one = torch.zeros(len(x), dtype=torch.int64, device=x.device)
+        all_in_one = torch.zeros(x.shape[0], dtype=torch.int64, device=x.device)
         for stage in self.stages:
             x = stage(x, all_in_one)
             maps.append(x.permute(0, 3, 1, 2))

@@ -8,6 +8,7 @@ Shapes: N images, C channels of a stage, h w its size.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -111,7 +112,7 @@ class MixedMLP(nn.Module):
         self.shrink = nn.Linear(hidden, width)
 
     def forward(self, x: Float[Tensor, "N h w C"]) -> Float[Tensor, "N h w C"]:
-        size = x.shape[1:].numel() * self.expand.out_features // self.expand.in_features  # of an image's hidden map
+        size = math.prod(x.shape[1:]) * self.expand.out_features // self.expand.in_features  # of an image's hidden map
         if self.training and size >= CACHED and learns_in_pieces([x]):
             return trained_mlp(x, self.expand, self.depthwise, self.shrink)
         if not in_pieces([x]):

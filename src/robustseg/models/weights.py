@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,8 @@ from robustseg.models.weighted import Reliability
 from robustseg.version import __version__
 
 WEIGHTS_FILE = "model.safetensors"
+LARGEST_HEADER = 2**22
+"""Bytes; that of the largest network has a tenth of it."""
 _DTYPES = {"F32": torch.float32, "I64": torch.int64}
 
 
@@ -56,7 +59,7 @@ def save_model(folder: Path, model: Segmenter, card: ModelCard) -> ModelCard:
 
 
 def load_weights(folder: Path, card: ModelCard) -> dict[str, Tensor]:
-    """The weights of a model folder, checked against its card before they take any memory.
+    """The weights of a model folder, checked against its card before they take any memory, and read into it once.
 
     Raises:
         FileNotFoundError: There is no weight file.
@@ -68,15 +71,15 @@ def load_weights(folder: Path, card: ModelCard) -> dict[str, Tensor]:
         raise FileNotFoundError(f"{folder} is no model folder: it has no {WEIGHTS_FILE}")
     if sha256(path) != card.sha256:
         raise ValueError(f"{path} was damaged or replaced: its SHA-256 is not the one in {CARD_FILE}")
+    _check_header(path)
     expected = structure(card).state_dict()
     try:
         with safe_open(path, framework="pt") as file:
             slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118, it is no dict
             check_shapes({name: _on_meta(part) for name, part in slices.items()}, expected, str(path))
-            # cloned into aligned memory of their own: sums are rounded differently where alignment differs
-            tensors = {name: file.get_tensor(name).clone() for name in expected}
     except SafetensorError as error:
         raise ValueError(f"{path} is damaged: {error}") from None
+    tensors = _read(path, expected)
     check_tensors(tensors, expected, str(path))
     return tensors
 
@@ -105,6 +108,32 @@ def expanded(state: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]
 
 def _write(path: Path, tensors: dict[str, Tensor]) -> None:
     path.write_bytes(save(tensors))  # unlike `save_file` it leaves the file's permissions to the user
+
+
+def _check_header(path: Path) -> None:
+    """Raises ValueError for a header that is too long to be parsed; that the file holds it all is checked later."""
+    with path.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+    if length > LARGEST_HEADER:
+        raise ValueError(f"{path} is damaged: its header claims {length} bytes, at most {LARGEST_HEADER} make sense")
+
+
+def _read(path: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a file whose header was checked; a mapped file would stand in memory beside their copies.
+
+    Each has aligned memory of its own: sums are rounded differently where alignment differs.
+    """
+    tensors = {name: torch.empty(like.shape, dtype=like.dtype) for name, like in expected.items()}
+    with path.open("rb") as stream:
+        header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+        start = stream.tell()
+        for name, tensor in tensors.items():
+            begin, end = header[name]["data_offsets"]
+            stream.seek(start + begin)
+            values = tensor.reshape(-1).view(torch.uint8).numpy()
+            if not stream.readinto(values.data) == len(values) == end - begin:
+                raise ValueError(f"{path} is damaged: it does not hold all of {name}")
+    return tensors
 
 
 def _on_meta(part: Any) -> Tensor:

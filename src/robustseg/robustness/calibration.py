@@ -69,6 +69,28 @@ def most_likely(
     return confidence, classes
 
 
+@torch.no_grad()
+def probability_of(
+    logits: Float[Tensor, "B K h w"], classes: Int64[Tensor, "B H W"], temperature: float | Float[Tensor, " B"] = 1.0
+) -> Float[Tensor, "B H W"]:
+    """The probability of one class at each pixel, 0..1, without the other classes' probabilities.
+
+    p = exp((z_c - max z) / T) / sum_k exp((z_k - max z) / T), strip by strip as in `most_likely`.
+
+    Args:
+        logits: Of any float type; brought to the classes' size first, bilinearly.
+        classes: Which.
+        temperature: See `most_likely`.
+    """
+    sharpness = 1 / torch.as_tensor(temperature, dtype=torch.float32, device=logits.device).expand(len(logits))
+    found = torch.empty(classes.shape, device=logits.device)
+    for samples, rows, strip in upsampled_strips(logits.float(), (classes.shape[-2], classes.shape[-1])):  # b K h W
+        sharper = (strip - strip.amax(dim=1, keepdim=True)).mul_(sharpness[samples, None, None, None]).exp_()
+        chosen = sharper.gather(1, classes[samples, rows][:, None])[:, 0]
+        found[samples, rows] = chosen.div_(sharper.sum(dim=1))
+    return found
+
+
 def confidence_counts(
     logits: Float[Tensor, "B K H W"],
     labels: Int64[Tensor, "B H W"],

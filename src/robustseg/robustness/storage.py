@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from robustseg.files import sha256, write_atomically, write_text
+from robustseg.files import check_ordinary, sha256, write_atomically, write_text
 from robustseg.metrics import AbsentClass
 from robustseg.robustness.calibration import BINS
 from robustseg.robustness.cases import PROTOCOLS
@@ -77,6 +77,7 @@ def load(folder: Path) -> Evaluation:
         ValueError: A file is damaged, too large or no evaluation, or the arrays are of another JSON.
     """
     path = folder / JSON_FILE
+    check_ordinary(path)
     if path.stat().st_size > MAX_JSON_BYTES:
         raise ValueError(f"{path} is larger than {MAX_JSON_BYTES} bytes, this is no evaluation")
     try:
@@ -197,6 +198,7 @@ def _read_arrays(folder: Path, digests: Mapping[str, str], shape: tuple[int, int
         if key == "confidence" and name not in digests:
             continue
         path = folder / name
+        check_ordinary(path)
         if sha256(path) != digests.get(name):
             raise ValueError(f"{name} does not belong to {JSON_FILE} beside it: evaluate again")
         array = _mapped(path)
