@@ -5,7 +5,7 @@
 Learns from the training split as `robustseg health` does. Three parts: false alarms on healthy frames of 500 test
 scenes, 20 each at 10 Hz; every fault of robustseg.failures at each severity, on 10 scenes of val from their 11th frame
 on, 20 frames each; the same with profiles that never saw the fault. Writes benchmarks/results/health.json and
-health.md with command, machine and date.
+health.md with command, machine and date, and the measured part of docs/health.md.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 
 import torch
 from jaxtyping import Float, Int64
+from performance_page import write_section
 from torch import Tensor
 
 from robustseg.benchmark.machine import processor
@@ -41,6 +42,7 @@ from robustseg.progress import progress_bar
 from robustseg.scoring import model_recipe
 
 RESULTS = Path(__file__).parent / "results"
+PAGE = Path(__file__).parent.parent / "docs" / "health.md"
 RATE = 0.1
 """Seconds between frames."""
 
@@ -121,8 +123,7 @@ Verdicts = dict[tuple[str, str], Healthy]
 
 def healthy_scene(folder: Path, profiles: dict[str, Profile], scene: int) -> Verdicts:
     """What is thought of a scene in which nothing is broken."""
-    torch.set_num_threads(1)
-    predictor = Predictor(load(folder))
+    predictor = predictor_of(folder)
     monitor, found = Monitor(profiles, predictor.modalities), {}
     for sample in film(folder, scene, 20):
         for place, modality in enumerate(predictor.modalities):
@@ -170,8 +171,7 @@ Films = dict[tuple[str, str, int, bool], Film]
 
 def broken_scene(folder: Path, profiles: dict[str, dict[str, Profile]], scene: int) -> Films:
     """Every fault of every sensor at every severity, in one scene."""
-    torch.set_num_threads(1)
-    predictor = Predictor(load(folder))
+    predictor = predictor_of(folder)
     samples = film(folder, scene, BEFORE + DURING)
     encodings = [[encoded(predictor, place, image) for place, image in enumerate(sample.images)] for sample in samples]
     found: Films = {}
@@ -227,6 +227,13 @@ def broken(
         frame = str(position) if fault in CHANGING else ""
         generator = generator_for(0, sample.sequence, modality.device, fault, frame)
         yield apply_fault(fault, sample.images[place], modality, severity, generator)
+
+
+@cache
+def predictor_of(folder: Path) -> Predictor:
+    """On one thread: other processes have the others."""
+    torch.set_num_threads(1)
+    return Predictor(load(folder))
 
 
 def encoded(predictor: Predictor, place: int, image: Float[Tensor, "3 H W"]) -> Encoding:
@@ -287,25 +294,22 @@ def upper_bound(alarms: int, images: int) -> float:
 
 
 def report(arguments: argparse.Namespace, alarms: Verdicts, seen: list[Row], unseen: list[Row]) -> None:
-    """Prints the tables and writes them beside this script."""
+    """Prints the tables and writes them beside this script, and the short ones into the page."""
     facts = {
         "command": "python " + " ".join(sys.argv),
         "date": datetime.date.today().isoformat(),
         "machine": f"{processor(torch.device('cpu'))}, torch {torch.__version__}",
         "training frames seen broken": arguments.limit,
     }
-    text = "\n\n".join(
-        [
-            "# Health of sensors",
-            f"`{facts['command']}`, {facts['date']}, {facts['machine']}.",
-            "## False alarms on healthy images",
-            alarm_table(alarms),
-            "## Faults that the profiles were learned from",
-            fault_table(seen),
-            "## The same with profiles that never saw the fault",
-            fault_table(unseen),
-        ]
-    )
+    made = f"`{facts['command']}`, {facts['date']}, {facts['machine']}."
+    short = [
+        *("Faults that the profiles were learned from:", fault_summary(seen)),
+        *("The same where the profiles never saw the fault:", fault_summary(unseen)),
+        *("Healthy images on which a sensor was left out, or doubtful:", alarm_table(alarms)),
+    ]
+    long = ["## Every fault that the profiles were learned from", fault_table(seen)]
+    long += ["## The same with profiles that never saw the fault", fault_table(unseen)]
+    text = "\n\n".join(["# Health of sensors", made, *short, *long])
     print(text)
     record = {
         "facts": facts,
@@ -315,6 +319,43 @@ def report(arguments: argparse.Namespace, alarms: Verdicts, seen: list[Row], uns
     }
     write_text(RESULTS / "health.json", json.dumps(record, indent=1) + "\n")
     write_text(RESULTS / "health.md", text + "\n")
+    write_section(PAGE, "health", "\n\n".join([*short, made]).splitlines())
+
+
+def fault_summary(found: Sequence[Row]) -> str:
+    """A row per fault: shares at the least, the middle and the greatest severity, what was regained over all.
+
+    The delay is the longest that is known of any sensor at the greatest severity.
+    """
+    lines = ["| fault | noticed % | left out % | delay | regained | worst | best |", "|:--|--:|--:|--:|--:|:--|:--|"]
+    for fault in dict.fromkeys(row.fault for row in found):
+        own = [row for row in found if row.fault == fault]
+        delays = [row.delay for row in own if row.severity == SEVERITIES[-1]]
+        longest = "not noticed" if None in delays else f"{max(delay for delay in delays if delay is not None):g}"
+        worst, best = (pick(own, key=regained) for pick in (min, max))
+        cells = [fault, *(shares(own, name) for name in ("noticed", "left_out")), longest]
+        cells += [f"{sum(map(regained, own)) / len(own):+.2f}", *map(extreme, (worst, best))]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def regained(row: Row) -> float:
+    """Points of mIoU."""
+    return row.watched - row.trusted
+
+
+def extreme(row: Row) -> str:
+    """What was regained, and where."""
+    return f"{regained(row):+.2f} ({row.sensor}, {row.severity})"
+
+
+def shares(found: Sequence[Row], name: str) -> str:
+    """In percent, the mean over sensors, at three severities."""
+    picked = [
+        [getattr(row, name) for row in found if row.severity == severity]
+        for severity in (SEVERITIES[0], SEVERITIES[len(SEVERITIES) // 2], SEVERITIES[-1])
+    ]
+    return ", ".join(f"{100 * sum(values) / len(values):.0f}" for values in picked)
 
 
 def alarm_table(alarms: Verdicts) -> str:
