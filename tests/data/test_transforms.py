@@ -161,7 +161,8 @@ def plain_augment(sample: Sample, transforms: Transforms, size: tuple[int, int],
 
 
 @pytest.mark.parametrize("scale", [(0.3, 1.0), (1.0, 1.25), (0.5, 2.0)])
-def test_the_same_bits_as_one_step_after_the_other(scale: tuple[float, float]) -> None:
+def test_the_same_as_one_step_after_the_other(scale: tuple[float, float]) -> None:
+    """Up to rounding: on some processors OpenCV computes one channel otherwise than three together."""
     modalities = (RGB, ANGLE, LIDAR)
     transforms = Transforms(flip=0.5, scale=scale, jitter=0.5, blur=0.5)
     for seed in range(60):
@@ -170,7 +171,7 @@ def test_the_same_bits_as_one_step_after_the_other(scale: tuple[float, float]) -
         sources = (torch.Generator().manual_seed(seed) for _ in range(2))
         plain = plain_augment(sample, transforms, size, modalities, next(sources))
         result = augment(sample, transforms, size=size, modalities=modalities, generator=next(sources))
-        assert torch.equal(result.images.view(torch.int32), plain.images.view(torch.int32)), seed
+        torch.testing.assert_close(result.images, plain.images, rtol=1e-6, atol=1e-4)
         assert torch.equal(result.labels, plain.labels), seed
 
 

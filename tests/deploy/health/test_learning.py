@@ -5,6 +5,7 @@ import torch
 from robustseg.deploy.health import Monitor, learn_health, learning
 from robustseg.deploy.health.statistics import NAMES
 from robustseg.deploy.predictor import Predictor
+from robustseg.deploy.tiling import bytes_needed
 from robustseg.metrics import count, mean_iou
 
 
@@ -49,3 +50,9 @@ def test_examples_are_what_leaving_out_does(toy_model, toy_frames) -> None:
 def test_nothing_to_learn_from(toy_model, toy_frames) -> None:
     with pytest.raises(ValueError, match="nothing can be learned"):
         learn_health(Predictor(toy_model), toy_frames(labelled=False))
+
+
+def test_tiled_frames_teach_nothing(toy_model, toy_frames) -> None:
+    predictor = Predictor(toy_model, memory=bytes_needed(toy_model.card, 128 * 128))
+    with pytest.raises(ValueError, match="rgb: too large to be judged"):
+        learn_health(predictor, toy_frames(number=2, size=(160, 300)))

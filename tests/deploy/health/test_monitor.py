@@ -1,9 +1,11 @@
 import pytest
 import torch
 
-from robustseg.deploy.health import Monitor, Profile
+from robustseg.deploy.health import Monitor, Profile, learn_health, save_profiles
 from robustseg.deploy.health.monitor import PATIENCE
 from robustseg.deploy.predictor import Predictor
+from robustseg.deploy.tiling import bytes_needed
+from robustseg.models.weights import save_model
 
 
 class Told(Profile):
@@ -31,7 +33,9 @@ class Told(Profile):
 
 @pytest.fixture
 def monitor(toy_model, monkeypatch) -> Monitor:
-    monkeypatch.setattr("robustseg.deploy.health.monitor.statistics", lambda image, *rest: image[0, 0, 0])
+    monkeypatch.setattr(
+        "robustseg.deploy.health.monitor.statistics_of", lambda encoding, *rest: encoding.image[0, 0, 0]
+    )
     return Monitor({"rgb": Told()}, toy_model.card.modalities)
 
 
@@ -78,3 +82,23 @@ def test_patience_is_a_number_of_images(toy_model) -> None:
     for wrong in ({"patience": 0}, {"held": -1.0}):
         with pytest.raises(ValueError, match="at least 1 image and held at least 0 seconds"):
             Monitor({}, toy_model.card.modalities, **wrong)
+
+
+def test_a_tiled_frame_is_not_said_to_be_well(monitor, toy_model) -> None:
+    predictor = Predictor(toy_model, memory=bytes_needed(toy_model.card, 128 * 128))
+    encoding = predictor.encode("rgb", torch.full((160, 300, 3), 1.0))
+    assert not encoding.maps
+    verdict = monitor.judge("rgb", encoding, stamp=0.0)
+    assert (verdict.sick, verdict.doubtful) == (False, True)
+    assert verdict.reason.startswith("too large to be judged")
+
+
+def test_the_monitor_of_a_folder(toy_model, toy_frames, tmp_path) -> None:
+    card = save_model(tmp_path, toy_model, toy_model.card)
+    with pytest.raises(FileNotFoundError, match="run robustseg health"):
+        Monitor.of(str(tmp_path))
+    profiles = learn_health(Predictor(toy_model), toy_frames(number=3), limit=3).profiles()
+    save_profiles(tmp_path, profiles, card.sha256)
+    monitor = Monitor.of(str(tmp_path), held=2.0)
+    assert list(monitor.profiles) == ["rgb", "depth", "lidar"]
+    assert (monitor.patience, monitor.held) == (PATIENCE, 2.0)

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 import torch
 
-from robustseg.deploy.health.statistics import BLOCK, NAMES, TINY, statistic_names, statistics
+from robustseg.data.resizing import resized_frame
+from robustseg.deploy.health.statistics import BLOCK, NAMES, TINY, statistic_names, statistics, statistics_of
+from robustseg.deploy.predictor import Predictor
 from robustseg.modalities import Modality
 
 MODALITY = Modality("depth", mean=(20.0, 10.0, 5.0), std=(10.0, 5.0, 2.0), missing=-1.0)
@@ -77,3 +79,14 @@ def test_stripes_are_told_by_their_direction() -> None:
 @pytest.mark.parametrize("size", [(1, 1), (2, 2), (BLOCK - 1, 40), (3, 1)])
 def test_any_size(size: tuple[int, int]) -> None:
     assert statistics(image(*size), MODALITY, first(), SPAN).isfinite().all()
+
+
+def test_statistics_are_those_at_the_size_at_which_the_network_looks(toy_model) -> None:
+    """A rig's images are larger than training frames, which were resized when they were read."""
+    predictor, modality = Predictor(toy_model), toy_model.card.modalities[0]
+    picture = image(64, 96)
+    small = resized_frame(picture[None], (32, 48), [modality])[0]
+    large = predictor.encode(modality.name, picture.movedim(0, -1), size=(32, 48))
+    read = Predictor(toy_model).encode(modality.name, small.movedim(0, -1))
+    assert large.size == (64, 96)
+    assert torch.allclose(statistics_of(large, modality, SPAN), statistics_of(read, modality, SPAN), atol=1e-5)

@@ -21,7 +21,7 @@ from robustseg.data.sample import Frames, Sample
 from robustseg.data.stats import spread
 from robustseg.deploy.health.fitting import fitted, influence
 from robustseg.deploy.health.profile import Profile
-from robustseg.deploy.health.statistics import statistics
+from robustseg.deploy.health.statistics import statistics_of
 from robustseg.deploy.predictor import Encoding, Predictor
 from robustseg.failures import SEVERITIES, apply_fault, sensor_faults
 from robustseg.labels import IGNORE
@@ -66,7 +66,7 @@ def learn_health(
         progress: Called with (done, all) after every frame.
 
     Raises:
-        ValueError: No frame has labels and two modalities.
+        ValueError: No frame has labels and two modalities; frames are so large that they are tiled.
     """
     places = list(spread(len(frames), limit))
     rest = sorted(set(range(len(frames))) - set(places))
@@ -167,7 +167,7 @@ class Learner:
         return count(found[None].long(), labels[None], len(self.total))[0]
 
     def _statistics(self, place: int, encoding: Encoding) -> Float[Tensor, " F"]:
-        return statistics(encoding.image, self.modalities[place], encoding.maps[0], self.spans[place]).clone()
+        return statistics_of(encoding, self.modalities[place], self.spans[place]).clone()
 
     def _add(self, place: int, encoding: Encoding, change: Int64[Tensor, "K 3"], fault: str) -> None:
         found = self.examples[place]

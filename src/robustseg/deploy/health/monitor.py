@@ -11,10 +11,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from robustseg.deploy.health.profile import Profile, load_profiles
-from robustseg.deploy.health.statistics import statistics
+from robustseg.deploy.health.statistics import TILED, statistics_of
 from robustseg.deploy.predictor import Encoding
 from robustseg.modalities import Modality
 from robustseg.models.card import read_card
+from robustseg.models.hub import local_folder
 
 PATIENCE = 2
 """Images in a row that must look sick before a sensor is left out, and healthy before it is used again."""
@@ -98,15 +99,16 @@ class Monitor:
         self._memory = {modality.name: _Memory() for modality in modalities}
 
     @classmethod
-    def of(cls, folder: Path, patience: int = PATIENCE) -> Monitor:
-        """That of a model folder.
+    def of(cls, folder: str | Path, patience: int = PATIENCE, *, held: float = HELD) -> Monitor:
+        """That of a model folder, or of one on the hub, see `robustseg.load`.
 
         Raises:
             FileNotFoundError: There is no model, or nothing is known of its sensors' health.
             ValueError: Its files are damaged.
         """
+        folder = local_folder(folder)
         card = read_card(folder)
-        return cls(load_profiles(folder, card.sha256), card.modalities, patience)
+        return cls(load_profiles(folder, card.sha256), card.modalities, patience, held=held)
 
     def reset(self) -> None:
         """Forgets all images."""
@@ -146,9 +148,11 @@ class Monitor:
     def _seen(self, modality: str, encoding: Encoding) -> Verdict:
         """What this image alone looks like."""
         profile = self.profiles.get(modality)
-        if profile is None or not encoding.maps:
+        if profile is None:
             return WELL
-        found = statistics(encoding.image, self.modalities[modality], encoding.maps[0], profile.span)
+        if not encoding.maps:
+            return replace(WELL, doubtful=True, reason=TILED)
+        found = statistics_of(encoding, self.modalities[modality], profile.span)
         (gain, odds), distance = profile.told(found), profile.distance(found)
         sick, unlike = (bool(said) for said in profile.unhealthy(gain, odds, distance))
         return Verdict(sick, unlike, profile.oddest(found) if unlike else "", float(gain), float(distance))

@@ -12,11 +12,15 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from robustseg.data.resizing import resized_frame
+from robustseg.deploy.predictor import Encoding
 from robustseg.modalities import Modality
 from robustseg.normalisation import normalise
 
 BLOCK = 8
 """Side in pixels of the blocks that are looked at for a constant value."""
+
+TILED = "too large to be judged: the frame is tiled, see Predictor(memory=...)"
 
 TINY = 1e-4
 """Added before logarithms, in standard deviations of the modality."""
@@ -41,6 +45,20 @@ NAMES = (
 )
 
 _LAPLACIAN = torch.tensor([[1.0, -2.0, 1.0], [-2.0, 4.0, -2.0], [1.0, -2.0, 1.0]]).expand(3, 1, 3, 3)
+
+
+def statistics_of(encoding: Encoding, modality: Modality, span: tuple[float, float]) -> Float[Tensor, " F"]:
+    """All statistics of an image at the size at which the network looks, as large images had no part in learning.
+
+    Raises:
+        ValueError: Its frame is tiled, so that it has no maps.
+    """
+    if not encoding.maps:
+        raise ValueError(f"{modality.name}: {TILED}")
+    image = encoding.image
+    if encoding.looked != encoding.size:
+        image = resized_frame(image[None], encoding.looked, [modality])[0]
+    return statistics(image, modality, encoding.maps[0], span)
 
 
 def statistics(
