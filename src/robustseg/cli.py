@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,7 @@ def run(function: Callable[..., None], name: str, arguments: list[str]) -> None:
     parameters = inspect.signature(function).parameters
     several = next((key for key, entry in parameters.items() if entry.kind is entry.VAR_POSITIONAL), None)
     arguments = _plain_flags(arguments, {key for key, entry in parameters.items() if isinstance(entry.default, bool)})
+    arguments = _with_names(arguments, list(parameters.values()))
     takes_recipe = "recipe" in parameters
     usage = f"robustseg {name} RECIPE [--key value ...]" if takes_recipe else None
     text = (inspect.getdoc(function) or "").partition("\n\nArgs:")[0]
@@ -158,6 +160,23 @@ def _plain_flags(arguments: list[str], switches: set[str]) -> list[str]:
         bare = flag.startswith("--") and flag[2:] in switches and not equals and following not in ("true", "false")
         plain.append(f"{flag}=true" if bare else flag + equals + value)
     return plain
+
+
+def _with_names(arguments: list[str], parameters: list[inspect.Parameter]) -> list[str]:
+    """Words that stand for a parameter that may be left out, which the parser only knows as a flag.
+
+    Example:
+        >>> def explore(model: str, data: str = "", *, port: int = 1): ...
+        >>> _with_names(["m", "d", "--port", "2"], list(inspect.signature(explore).parameters.values()))
+        ['m', '--data=d', '--port', '2']
+    """
+    placed = [entry for entry in parameters if entry.kind is entry.POSITIONAL_OR_KEYWORD]
+    words = list(takewhile(lambda word: not word.startswith("-"), arguments))
+    named = [
+        word if entry.default is entry.empty else f"--{entry.name}={word}"
+        for entry, word in zip(placed, words, strict=False)
+    ]
+    return named + arguments[len(named) :]
 
 
 def _command(words: list[str]) -> tuple[str | None, list[str]]:

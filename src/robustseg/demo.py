@@ -5,9 +5,12 @@ Two networks see the same frames for as many epochs: one always with complete se
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from shutil import which
 
 from rich.console import Console
 
@@ -43,7 +46,10 @@ def demo_recipe(out: Path, *, train_frames: int, epochs: int) -> Recipe:
 
 
 def robust_recipe(complete: Recipe) -> Recipe:
-    """The same data, epochs and rate for a network that answers for many sets of sensors in every step."""
+    """The same data, epochs and rate for a network that answers for many sets of sensors in every step.
+
+    It has patch embeddings and norms for each modality, and fuses by weights: what is made for sets of sensors.
+    """
     return replace(
         complete,
         name="robust",
@@ -104,11 +110,14 @@ def _picture(path: Path, folders: dict[str, Path], results: dict[str, Evaluation
 
 
 def _tell(console: Console, out: Path, model: Path, seconds: float) -> None:
+    own, files = _called(), out / "files"
     commands = {
-        f"robustseg evaluate {model} --protocols all": "noise and faults, too; then robustseg report",
-        f"robustseg data make-world {out / 'files'}": "the world as plain files, to look at",
-        f"robustseg predict {model} {out / 'files'} --split val --without rgb": "segment them without a camera",
-        "robustseg train recipes/world.yaml": "the longer training",
+        f"{own} explore {model} --open": "break its sensors in the browser (see README: Explore)",
+        f"{own} evaluate {model} --protocols all": "noise and faults, too",
+        f"{own} report {model.parent} {out / 'complete'} --out {out / 'report.html'}": "then the report has them",
+        f"{own} data make-world {files}": "the world as plain files, to look at",
+        f"{own} predict {model} {files} --split val --without rgb --out {out / 'predicted'}": "without a camera",
+        f"{own} train recipes/world.yaml": "the longer training",
     }
     width = max(map(len, commands))
     console.print(
@@ -119,3 +128,11 @@ def _tell(console: Console, out: Path, model: Path, seconds: float) -> None:
         f"  model    {model}\n"
         "next:\n" + "\n".join(f"  {command:<{width}}  {aim}" for command, aim in commands.items())
     )
+
+
+def _called() -> str:
+    """How this command can be called again: by its name if that is on the PATH, else by where it lies."""
+    if which("robustseg"):
+        return "robustseg"
+    own = Path(sys.argv[0])
+    return os.path.relpath(own) if own.name == "robustseg" else f"{os.path.relpath(sys.executable)} -m robustseg"

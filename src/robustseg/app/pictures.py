@@ -62,7 +62,11 @@ def outputs(look: Look, card: ModelCard, worth: str) -> list[Picture]:
     scene = backdrop(look, card.modalities)
     labels, changed = look.prediction.labels, look.changed
     found = [
-        Picture("Prediction", overlay(scene, labels, card.classes), f"from {', '.join(look.live)}"),
+        Picture(
+            "Prediction",
+            overlay(scene, labels, card.classes),
+            f"from {', '.join(look.live)}, over the healthy {_leading(look, card.modalities).name}",
+        ),
         Picture(
             "Confidence",
             heat(look.prediction.confidence),
@@ -86,8 +90,12 @@ def outputs(look: Look, card: ModelCard, worth: str) -> list[Picture]:
 
 def backdrop(look: Look, modalities: Sequence[Modality]) -> UInt8[np.ndarray, "H W 3"]:
     """The frame as its first camera sees it, well, whether or not the model has it."""
-    place = leading(look.sample.present.tolist(), modalities)
-    return display_image(look.sample.images[place], modalities[place])
+    modality = _leading(look, modalities)
+    return display_image(look.sample.images[modalities.index(modality)], modality)
+
+
+def _leading(look: Look, modalities: Sequence[Modality]) -> Modality:
+    return modalities[leading(look.sample.present.tolist(), modalities)]
 
 
 def heat(values: Float[np.ndarray, "H W"]) -> UInt8[np.ndarray, "H W 3"]:

@@ -25,7 +25,7 @@ def make_world(
         train: Frames of the training split.
         val: Frames of the held-out split.
         seed: Which world.
-        size: Height and width.
+        size: Height and width, as in [256,448].
     """
     from robustseg.data import world
 

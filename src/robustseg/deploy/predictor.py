@@ -116,7 +116,8 @@ class Predictor:
         Args:
             images: Any non-empty choice of the model's modalities, None standing for one that is not there; "H W 3", or
                 "H W" for three equal channels, in each modality's own unit (8-bit counts, metres, ...), all of one
-                size and registered.
+                size and registered; colours in the order of the training files, red, green, blue as a rule (OpenCV
+                reads blue first: `image[..., ::-1]`).
             size: Height and width at which the network looks; None = what training frames were resized to, else
                 the images' own. Labels have the images' size in any case.
             probabilities: Tell those of all classes, too.

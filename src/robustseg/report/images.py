@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 from jaxtyping import Float, Integer, UInt8
 from torch import Tensor
@@ -14,12 +15,19 @@ from torch import Tensor
 from robustseg.labels import IGNORE, LabelClass, colorize
 from robustseg.modalities import Modality
 
+SPARSE = 0.4
+"""Share of pixels with a measurement below which an image is drawn as points."""
+
+DARKEST = 0.25
+"""Of such a point, 0..1."""
+
 
 def display_image(image: Float[Tensor, "3 H W"], modality: Modality) -> UInt8[np.ndarray, "H W 3"]:
     """A modality's three channels as red, green and blue.
 
     Cameras in counts keep their values; everything else is stretched, channel by channel, between the 1st and 99th
-    percentile of the pixels where the sensor saw something; the others are black.
+    percentile of the pixels where the sensor saw something; the others are black. Where they are most, as with a LiDAR,
+    single pixels are drawn larger and never quite black.
     """
     pixels = image.movedim(0, -1).numpy(force=True).astype(np.float32)  # H W 3
     pixels = np.nan_to_num(pixels, nan=modality.missing, posinf=modality.missing, neginf=modality.missing)
@@ -31,7 +39,12 @@ def display_image(image: Float[Tensor, "3 H W"], modality: Modality) -> UInt8[np
     low, high = np.percentile(pixels[seen], [1, 99], axis=0)
     stretched = (pixels - low) / np.maximum(high - low, 1e-6)
     stretched = np.where(high - low > 1e-6, stretched, 0.5)  # a channel without contrast is grey, not noise
-    return (stretched.clip(0, 1) * 255 * seen[..., None]).round().astype(np.uint8)
+    if seen.mean() < SPARSE:
+        stretched = DARKEST + (1 - DARKEST) * stretched.clip(0, 1)
+    shown = (stretched.clip(0, 1) * 255 * seen[..., None]).round().astype(np.uint8)
+    if seen.mean() < SPARSE:
+        shown = np.where(seen[..., None], shown, cv2.dilate(shown, np.ones((3, 3), np.uint8)))
+    return shown
 
 
 def overlay(

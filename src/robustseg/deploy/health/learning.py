@@ -40,7 +40,7 @@ FEW = 50
 
 
 @dataclass
-class _Examples:
+class Examples:
     """Of one modality, one entry each: statistics, its fault or "", and the change of TP, FP and FN without the image.
 
     And the statistics of healthy images that are kept aside.
@@ -100,7 +100,7 @@ class Learner:
         self.predictor = predictor
         self.modalities = predictor.modalities
         self.spans = spans
-        self.examples = [_Examples() for _ in self.modalities]
+        self.examples = [Examples() for _ in self.modalities]
         self.total = torch.zeros(classes, 3, dtype=torch.int64)
         self.frames = 0
 
@@ -139,7 +139,7 @@ class Learner:
             if found.seen
         }
 
-    def _profile(self, found: _Examples, span: tuple[float, float], seed: int, without: str) -> Profile:
+    def _profile(self, found: Examples, span: tuple[float, float], seed: int, without: str) -> Profile:
         kept = [place for place, fault in enumerate(found.fault) if not fault or fault != without]
         seen = torch.stack([found.seen[place] for place in kept])
         broken = torch.tensor([bool(found.fault[place]) for place in kept])

@@ -7,8 +7,8 @@ from robustseg.report.runs import Model, Runs
 from robustseg.report.tables import Grid
 
 ABSENCE = {
-    "remove": "left out of the mean over inputs",
-    "zero": "replaced by images of zeros, which stay in the mean",
+    "remove": "left out: the network fuses what is there",
+    "zero": "replaced by images of zeros, which are fused with the others",
 }
 
 
