@@ -38,7 +38,7 @@ def predict(
         inputs: Files of each modality, as in rgb=cam/*.png,depth=depth/*.npy, or videos, as in rgb=a.mp4,thermal=b.mp4.
             NPZ files with an array of each modality: arrays/*.npz.
         rig: A YAML file that says which topics of a recording feed which modality, see docs/sources.md.
-        video: Writes the overlays as an .mp4 file, too.
+        video: Writes the overlays as an .mp4 file, too, which replaces an earlier one when it is complete.
         split: The folder that `{split}` in the file patterns stands for; empty = no such folder level. A benchmark's
             split; empty = the one that the model's recipe reports.
         only: Use these modalities or sensors only, as in rgb,lidar.

@@ -85,17 +85,18 @@ def predict_source(
         only: Modalities or sensors to use; None = all.
         without: Modalities or sensors to leave out.
         size: Height and width at which the network looks, see `Predictor`.
-        video: An .mp4 file for the overlays, too, at the source's rate or, if that is unknown, 10 frames a second.
+        video: An .mp4 file for the overlays, too, at the source's rate or, if that is unknown, 10 frames a second. It
+            gets its name when all frames are done.
         progress: Called with (done, all) after every frame.
 
     Raises:
         ValueError: A name is unknown, no modality is left for any frame, `out` holds files of something else, or the
-            video cannot be written.
+            video cannot be written or is one of the source's files.
         OSError: A file could not be written; the message names it and how far it got.
     """
     modalities = model.card.modalities
     dropped = {modalities[place].name for place in dropped_places(modalities, only, without)}
-    with video_out(video, source.rate) as film:
+    with video_out(video, source.rate, keep=source.files) as film:
         _make_room(out)
         work = _Work(Predictor(model), out, classes or model.card.classes, dropped, size, film)
         return work.run(source, progress)

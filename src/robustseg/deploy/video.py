@@ -5,15 +5,15 @@ Letters: `H W` size.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from robustseg.files import make_writable
+from robustseg.files import check_ordinary, make_writable, no_room, put_in_place, temporary_of
 
 VideoOut = Callable[[UInt8[np.ndarray, "H W 3"]], None]
 """Takes the next picture."""
@@ -23,27 +23,49 @@ RATES = (0.1, 600.0)
 
 
 @contextmanager
-def video_out(path: Path | None, rate: float | None) -> Iterator[VideoOut]:
+def video_out(path: Path | None, rate: float | None, keep: Sequence[Path] = ()) -> Iterator[VideoOut]:
     """A function that appends pictures to an .mp4 file, which has the first one's size; others are scaled to it.
+
+    The file gets its name when all is done: until then, and if the work fails or there is no picture, an earlier one of
+    that name stays.
 
     Args:
         path: The file; None = the function does nothing.
         rate: Pictures a second, rounded to hundredths and kept within 0.1..600; None = 10.
+        keep: Files that are there and must stay: it is none of them, by whatever name or link.
 
     Raises:
-        ValueError: It is called otherwise, or OpenCV cannot write it.
+        ValueError: It is called otherwise, is one of `keep` or no ordinary file, or OpenCV cannot write it.
+        OSError: There was no room for it.
     """
     if path is None:
         yield lambda picture: None
         return
     if path.suffix.lower() != ".mp4":
         raise ValueError(f"--video writes .mp4 files, not {path.name}")
+    if path.exists():
+        check_ordinary(path)
+        if any(path.samefile(kept) for kept in keep):
+            raise ValueError(f"--video {path} is one of the inputs, and would replace it: give the film another name")
     make_writable(path.parent)
-    film = _Film(path, min(max(round(rate or DEFAULT_RATE, 2), RATES[0]), RATES[1]))
+    temporary = temporary_of(path)
     try:
-        yield film.add
+        with closing(_Film(temporary, min(max(round(rate or DEFAULT_RATE, 2), RATES[0]), RATES[1]))) as film:
+            yield film.add
+        if temporary.exists():
+            _check_whole(temporary, path)
+            put_in_place(temporary, path)
     finally:
-        film.close()
+        temporary.unlink(missing_ok=True)
+
+
+def _check_whole(written: Path, path: Path) -> None:
+    """Raises OSError for a film that cannot be opened: OpenCV tells nobody of a full disk."""
+    video = cv2.VideoCapture(str(written), cv2.CAP_FFMPEG)
+    whole = video.isOpened()
+    video.release()
+    if not whole:
+        raise no_room(path, OSError("its end is missing"))
 
 
 class _Film:
@@ -72,7 +94,7 @@ class _Film:
         code = cv2.VideoWriter.fourcc(*"mp4v")
         writer = cv2.VideoWriter(str(self.path), cv2.CAP_FFMPEG, code, self.rate, self._size)
         if not writer.isOpened():
-            raise ValueError(f"OpenCV cannot write {self.path} of {self._size[1]}x{self._size[0]} pixels")
+            raise ValueError(f"OpenCV cannot write {self._size[1]}x{self._size[0]} pixels to {self.path.parent}")
         return writer
 
     def close(self) -> None:

@@ -34,6 +34,12 @@ def test_what_becomes_of_a_path(card: ModelCard, tmp_path: Path) -> None:
     assert isinstance(open_source(card, tmp_path, inputs="*.npz"), ArrayFiles)
     assert isinstance(open_source(card, tmp_path, inputs="rgb=*.png"), FileLists)
     assert isinstance(open_source(card, tmp_path, inputs="rgb=a.mp4,depth=a.mp4"), VideoFiles)
+    for name, options in (
+        ("a.mp4", {"inputs": "rgb=a.mp4"}),
+        ("b.npz", {"inputs": "*.npz"}),
+        ("c.png", {"inputs": "rgb=*.png"}),
+    ):
+        assert open_source(card, tmp_path, **options).files == (tmp_path / name,)
 
 
 def test_what_cannot_be_opened(card: ModelCard, tmp_path: Path) -> None:

@@ -76,6 +76,19 @@ def test_a_video_and_arrays(folder: Path, tmp_path: Path) -> None:
     assert (tmp_path / "two" / "labels" / "run" / "000001.png").is_file()
 
 
+@pytest.mark.parametrize("name", ["drive.mp4", "thermal.mp4", "link.mp4", "twin.mp4"])
+def test_a_film_replaces_no_input(folder: Path, tmp_path: Path, capsys, name: str) -> None:
+    for stem in ("drive", "thermal"):
+        write_video(tmp_path / f"{stem}.mp4", 5, [grey(40), grey(90)])
+    (tmp_path / "link.mp4").symlink_to("drive.mp4")
+    (tmp_path / "twin.mp4").hardlink_to(tmp_path / "drive.mp4")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    command = ["predict", str(folder), str(tmp_path), "--inputs=rgb=drive.mp4,depth=thermal.mp4"]
+    assert main([*command, f"--out={tmp_path / 'out'}", f"--video={tmp_path / name}"]) == 1
+    assert "is one of the inputs" in " ".join(capsys.readouterr().err.split())
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
 def test_a_frame_that_cannot_be_decoded_is_listed(folder: Path, tmp_path: Path, capsys) -> None:
     (tmp_path / "cam").mkdir()
     for name in ("a", "b"):

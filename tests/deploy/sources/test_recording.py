@@ -28,6 +28,7 @@ def opened(path: Path, rig: dict[str, Any] = RIG, modalities: tuple[Modality, ..
 def test_a_recording_of_each_kind(ros, tmp_path: Path) -> None:
     source = opened(ros.write(tmp_path / "drive", drive(ros)))
     assert source.length == 4
+    assert source.files == (source.path,)
     frames = list(source)
     assert [frame.name for frame in frames] == ["000000", "000001", "000002", "000003"]
     assert [frame.time for frame in frames] == [10.0, 10.1, 10.2, 10.3]

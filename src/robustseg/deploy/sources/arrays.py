@@ -69,6 +69,7 @@ class ArrayFiles:
 
     def __init__(self, paths: dict[str, Path], modalities: Sequence[Modality], *, resize: bool) -> None:
         self.paths = paths
+        self.files = tuple(paths.values())
         self.modalities = modalities
         self.resize = resize
         self.length = len(paths) if len(paths) > 1 else self._count(next(iter(paths.values())))

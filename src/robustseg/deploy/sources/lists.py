@@ -44,6 +44,7 @@ class FileLists:
         self.resize = resize
         self.parts = find_parts(patterns, modalities)
         self.frames, self.notes = match_files({name: list_files(root, text) for name, text in patterns.items()})
+        self.files = tuple(path for files in self.frames.values() for path in files.values())
         self.length = len(self.frames)
 
     def __iter__(self) -> Iterator[SourceFrame]:

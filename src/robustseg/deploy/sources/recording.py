@@ -72,6 +72,7 @@ class Recording:
 
     def __init__(self, path: Path, rig: Rig, modalities: Sequence[Modality]) -> None:
         self.path = path
+        self.files = (path,)
         self.rig = rig
         self.modalities = modalities
         self.parts = find_parts(rig.images, modalities)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import cv2
@@ -58,6 +59,11 @@ class Source(Protocol):
         ...
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """What is read, as far as it is known file by file: no result may be written there."""
+        ...
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What the user should know before the work begins."""
         ...
@@ -69,6 +75,7 @@ class FramesSource:
     """A dataset as a source."""
 
     rate = None
+    files = ()
     notes = ()
 
     def __init__(self, frames: Frames) -> None:

@@ -45,6 +45,7 @@ class VideoFiles:
         self, paths: Mapping[str, Path], modalities: Sequence[Modality], *, resize: bool, tolerance: float = 0.05
     ) -> None:
         self.paths = dict(paths)
+        self.files = tuple(self.paths.values())
         self.modalities = modalities
         self.resize = resize
         self.tolerance = round(tolerance * SECOND)
