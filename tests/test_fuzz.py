@@ -15,13 +15,13 @@ import pytest
 import torch
 from damage import Draw, damaged, odd_header, odd_json
 from PIL import Image
+from profiles import random_profile
 
 from robustseg.benchmark.memory import MEGA, forget_peak, held
 from robustseg.build import load
 from robustseg.data import reading
 from robustseg.data.reading import read_image
-from robustseg.deploy.health.profile import Profile, load_profiles, save_profiles
-from robustseg.deploy.health.statistics import NAMES
+from robustseg.deploy.health.profile import load_profiles, save_profiles
 from robustseg.files import sha256
 from robustseg.models.card import SEAL
 from robustseg.models.released import read_checkpoint
@@ -74,7 +74,7 @@ def subjects(tmp_path_factory, toy_model) -> dict[str, Subject]:
     }
     save_model(place / "model", toy_model, toy_model.card)
     found["model"] = Subject(contents(place / "model"), lambda folder, _: load(folder), _is_toy, sign_model)
-    save_profiles(place / "health", {"rgb": health(), "lidar": health()}, WEIGHTS)
+    save_profiles(place / "health", {"rgb": random_profile(), "lidar": random_profile()}, WEIGHTS)
     found["health"] = Subject(contents(place / "health"), lambda folder, _: _told(folder), _is_told)
     write_recipe(place / "recipe.yaml", Recipe())
     recipe = {"recipe.yaml": (place / "recipe.yaml").read_bytes()}
@@ -133,13 +133,6 @@ def checkpoint(place: Path, *, new: bool) -> dict[str, bytes]:
     state = {"a.weight": torch.arange(60.0).reshape(3, 20), "a.count": torch.tensor(3), "b": torch.zeros(2, 2).half()}
     torch.save(state, place / "c.pth", _use_new_zipfile_serialization=new)
     return {"c.pth": (place / "c.pth").read_bytes()}
-
-
-def health() -> Profile:
-    count, draw = len(NAMES) + 2, torch.Generator().manual_seed(0)
-    shapes = {"mean": (count,), "std": (count,), "inward": (count, count), "hidden": (3, count), "hidden_bias": (3,)}
-    shapes |= {"out": (2, 4), "limits": (4,)}
-    return Profile(**{name: torch.rand(shape, generator=draw) + 0.1 for name, shape in shapes.items()})
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -2,14 +2,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from hub_server import Hub
+from profiles import random_profile
 
 from robustseg.build import load
 from robustseg.cli import main
+from robustseg.deploy.health import Monitor, save_profiles
 from robustseg.deploy.hub import publication, upload
 from robustseg.models.card import read_card, write_card
-from robustseg.models.hub import HubName
+from robustseg.models.hub import HubName, local_folder
 from robustseg.models.weights import save_model
 from robustseg.robustness import save
 
@@ -31,6 +34,47 @@ def test_what_is_pushed_is_loaded_by_its_name(hub: Hub, folder, capsys) -> None:
     assert files["model.safetensors"] == (folder / "model.safetensors").read_bytes()
     assert load("hf://org/toy").card == read_card(folder)
     assert not any(b"/secret" in content for content in files.values())
+
+
+def test_health_goes_with_the_model(hub: Hub, folder, capsys) -> None:
+    save_profiles(folder, {"rgb": random_profile(0), "lidar": random_profile(1)}, read_card(folder).sha256)
+    assert main(["push", str(folder), "org/toy", "--license=mit"]) == 0
+    assert "sick sensors" not in capsys.readouterr().out
+    assert sorted(hub.repositories["org/toy"]["main"]) == [
+        *("README.md", "health.safetensors", "model.json", "model.safetensors")
+    ]
+    found = Monitor.of(local_folder("hf://org/toy")).profiles
+    assert list(found) == ["rgb", "lidar"]
+    assert torch.equal(found["lidar"].inward, random_profile(1).inward)
+    page = hub.repositories["org/toy"]["main"]["README.md"].decode()
+    assert "how healthy images of rgb, lidar look" in page
+    assert 'Monitor.of("hf://org/toy")' in page
+
+
+def test_health_of_an_earlier_model_does_not_stay_on_the_hub(hub: Hub, folder, capsys) -> None:
+    hub.repositories["org/toy"] = {"main": {"health.safetensors": b"of other weights", "notes.txt": b"mine"}}
+    assert main(["push", str(folder), "org/toy", "--license=mit"]) == 0
+    assert "note: it cannot tell sick sensors" in capsys.readouterr().out
+    files = hub.repositories["org/toy"]["main"]
+    assert sorted(files) == ["README.md", "model.json", "model.safetensors", "notes.txt"]
+    assert "cannot tell a broken sensor" in files["README.md"].decode()
+
+
+@pytest.mark.parametrize("damage", ["other weights", "cut", "flipped", "long"])
+def test_health_that_is_not_the_models_is_not_published(hub: Hub, folder, capsys, damage: str) -> None:
+    path, sha = folder / "health.safetensors", read_card(folder).sha256
+    save_profiles(folder, {"rgb": random_profile()}, "0" * 64 if damage == "other weights" else sha)
+    content = path.read_bytes()
+    match damage:
+        case "cut":
+            path.write_bytes(content[:-40])
+        case "flipped":
+            path.write_bytes(content[:-4] + b"\xff" * 4)  # NaN
+        case "long":
+            path.write_bytes(content.ljust(16_000_001, b"\0"))
+    assert main(["push", str(folder), "org/toy", "--license=mit"]) == 1
+    assert str(path) in " ".join(capsys.readouterr().err.split())
+    assert hub.asked == []
 
 
 def test_a_private_branch(hub: Hub, folder) -> None:
@@ -63,6 +107,9 @@ def test_the_same_goes_into_a_folder(folder, tmp_path, capsys) -> None:
     assert "not published" in capsys.readouterr().out
     assert sorted(path.name for path in out.iterdir()) == ["README.md", "model.json", "model.safetensors"]
     assert load(out).card == read_card(folder)
+    save_profiles(folder, {"rgb": random_profile()}, read_card(folder).sha256)
+    assert main(["push", str(folder), "org/toy", "--license=mit", f"--to={tmp_path / 'well'}"]) == 0
+    assert list(Monitor.of(tmp_path / "well").profiles) == ["rgb"]
     assert main(["push", str(folder), "org/toy", "--license=mit", f"--to={out}"]) == 1
     assert "not an empty folder" in capsys.readouterr().err
 

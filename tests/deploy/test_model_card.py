@@ -12,10 +12,10 @@ from robustseg.robustness.cases import PROTOCOLS
 
 @pytest.fixture
 def page(toy_model, made):
-    def make(study=None, **changes) -> str:
+    def make(study=None, health=(), **changes) -> str:
         card = replace(toy_model.card, version="1.2", **changes)
         study = {"emm": made()} if study is None else study
-        return model_page(HubName("org/toy", "v1"), card, study, license="cc-by-4.0", data="frames of a toy")
+        return model_page(HubName("org/toy", "v1"), card, study, health, license="cc-by-4.0", data="frames of a toy")
 
     return make
 
@@ -52,6 +52,13 @@ def test_what_was_not_tested_is_told(page, toy_model, made) -> None:
     few = made()
     few = replace(few, counts=few.counts[:, :5], scored=few.scored[:, :5], subsets=few.subsets[:5])
     assert "2 of the 7 possible sets" in page(study={"emm": few})
+
+
+def test_whether_broken_sensors_are_noticed_is_told(page) -> None:
+    assert "The model cannot tell a broken sensor" in page()
+    text = page(health=("rgb", "depth"))
+    assert "how healthy images of rgb, depth look" in text
+    assert 'Monitor.of("hf://org/toy@v1")' in text
 
 
 def test_names_are_no_markup(page) -> None:

@@ -8,6 +8,7 @@ from hub_server import Hub, commit_of
 from huggingface_hub import constants
 
 from robustseg.build import load
+from robustseg.deploy.health.profile import HEALTH_FILE, LARGEST_FILE
 from robustseg.models import hub as fetching
 from robustseg.models.hub import HubName, hub_name, local_folder
 from robustseg.models.weights import save_model
@@ -87,6 +88,17 @@ def test_what_is_no_model_folder_is_not_fetched(hub: Hub, stored, monkeypatch) -
     with pytest.raises(ValueError, match=r"model\.safetensors has \d+ bytes; at most 1000 are fetched"):
         local_folder("hf://org/toy")
     assert hub.fetched() == []
+
+
+def test_health_is_fetched_with_the_model_unless_it_is_too_large(hub: Hub, stored) -> None:
+    assert fetching.LARGEST[HEALTH_FILE] == LARGEST_FILE
+    files = hub.repositories["org/toy"]["main"]
+    files[HEALTH_FILE] = b"\0" * (LARGEST_FILE + 1)
+    with pytest.raises(ValueError, match=r"health\.safetensors has 16000001 bytes; at most 16000000 are fetched"):
+        local_folder("hf://org/toy")
+    assert hub.fetched() == []
+    files[HEALTH_FILE] = b"small"
+    assert (local_folder("hf://org/toy") / HEALTH_FILE).read_bytes() == b"small"
 
 
 def test_names() -> None:

@@ -109,6 +109,8 @@ class _Handler(BaseHTTPRequestHandler):
             entry = json.loads(line)
             if entry["key"] == "file":
                 files[entry["value"]["path"]] = base64.b64decode(entry["value"]["content"])
+            elif entry["key"] == "deletedFile":
+                del files[entry["value"]["path"]]
         oid = commit_of(files)
         self._json({"commitUrl": f"{self.held.endpoint}/{name}/commit/{oid}", "commitOid": oid, "success": True})
 

@@ -20,8 +20,9 @@ def push(
 ) -> None:
     """Publish a model on the Hugging Face Hub, with a page that tells what it takes, how good it is, what is untested.
 
-    Published are model.json, model.safetensors and the page, README.md; no recipe, no data, no evaluation files.
-    Afterwards `hf://org/name` stands for the model in every command. Log in first, with `hf auth login`.
+    Published are model.json, model.safetensors, health.safetensors if `robustseg health` wrote it, and the page,
+    README.md; no recipe, no data, no evaluation files. Afterwards `hf://org/name` stands for the model in every
+    command. Log in first, with `hf auth login`.
 
     Args:
         model: A model folder; what `robustseg evaluate` stored in it goes into the page.
@@ -33,6 +34,7 @@ def push(
         split: Whose evaluation the page shows, if the model has several.
         to: Write what would be published into this folder instead; nothing is uploaded.
     """
+    from robustseg.deploy.health import HEALTH_FILE
     from robustseg.deploy.hub import publication, upload, write
     from robustseg.models.card import RANDOM_ORIGIN, read_card
     from robustseg.models.hub import HubName
@@ -41,6 +43,8 @@ def push(
     published = publication(folder, HubName(name, revision), license=license, data=data, split=split)
     if (origin := read_card(folder).origin) != RANDOM_ORIGIN:
         console.print(f"note: the licence must allow for that of the initial weights: {origin}")
+    if HEALTH_FILE not in published.copies:
+        console.print(f"note: it cannot tell sick sensors; robustseg health {folder} learns that from training frames")
     if to is not None:
         write(published, to)
         console.print(f"written, not published: {to}")

@@ -1,4 +1,4 @@
-"""Models published: the card, the weights and a page about them, in a folder or on the Hugging Face Hub.
+"""Models published: card, weights, sensors' health and a page about them, in a folder or on the Hugging Face Hub.
 
 Tokens are huggingface_hub's business: nothing here sees them.
 """
@@ -9,8 +9,10 @@ import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from robustseg.deploy.health import HEALTH_FILE, load_profiles
 from robustseg.deploy.model_card import model_page
 from robustseg.files import write_atomically, write_text
 from robustseg.models.card import CARD_FILE, ModelCard, card_text, read_card
@@ -28,17 +30,17 @@ class Publication:
 
     Attributes:
         name: Where it will stand.
-        weights: Their file.
+        copies: File -> the one that it is a copy of: the weights and, if it was learned, the sensors' health.
         texts: File -> content of the others.
     """
 
     name: HubName
-    weights: Path
+    copies: Mapping[str, Path]
     texts: Mapping[str, str]
 
 
 def publication(folder: Path, name: HubName, *, license: str, data: str = "", split: str = "") -> Publication:
-    """A model folder as it is to be published, its weights checked.
+    """A model folder as it is to be published, its weights and what is known of its sensors' health checked.
 
     Args:
         folder: The model folder.
@@ -49,15 +51,19 @@ def publication(folder: Path, name: HubName, *, license: str, data: str = "", sp
 
     Raises:
         FileNotFoundError: It is no model folder, or was not evaluated on that split.
-        ValueError: The folder is damaged, the licence is no identifier, or an evaluation is of other weights.
+        ValueError: The folder is damaged, the licence is no identifier, or an evaluation or the sensors' health is of
+            other weights.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", license):
         raise ValueError(f"a licence is named as the hub does, apache-2.0, mit, cc-by-nc-4.0 or other; got {license!r}")
     card = read_card(folder)
     load_weights(folder, card)
     study = _study(folder, split, card.sha256)
-    page = model_page(name, card, study, license=license, data=data or _data(folder, card))
-    return Publication(name, folder / WEIGHTS_FILE, {CARD_FILE: card_text(card), PAGE_FILE: page})
+    profiles = load_profiles(folder, card.sha256) if (folder / HEALTH_FILE).is_file() else {}
+    health = [modality.name for modality in card.modalities if modality.name in profiles]
+    page = model_page(name, card, study, health, license=license, data=data or _data(folder, card))
+    files = (WEIGHTS_FILE, HEALTH_FILE) if health else (WEIGHTS_FILE,)
+    return Publication(name, {file: folder / file for file in files}, {CARD_FILE: card_text(card), PAGE_FILE: page})
 
 
 def write(published: Publication, folder: Path) -> None:
@@ -68,13 +74,16 @@ def write(published: Publication, folder: Path) -> None:
     """
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise ValueError(f"{folder} is there already and not an empty folder: name a new one")
-    write_atomically(folder / WEIGHTS_FILE, lambda path: _copy(published.weights, path))
+    for file, source in published.copies.items():
+        write_atomically(folder / file, partial(_copy, source))
     for file in (PAGE_FILE, CARD_FILE):
         write_text(folder / file, published.texts[file])
 
 
 def upload(published: Publication, *, private: bool = False) -> str:
     """Uploads it in one commit, into a new repository if there is none; gives the commit's address.
+
+    What an earlier model left there of its sensors' health is deleted.
 
     Args:
         published: What, and where to.
@@ -85,19 +94,23 @@ def upload(published: Publication, *, private: bool = False) -> str:
         ValueError: huggingface_hub is not installed.
     """
     try:
-        from huggingface_hub import CommitOperationAdd, HfApi
+        from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
     except ImportError:
         raise ValueError(NO_HUB) from None
     name, api = published.name, HfApi()
-    contents = {file: text.encode() for file, text in published.texts.items()} | {WEIGHTS_FILE: published.weights}
-    additions = [CommitOperationAdd(file, content) for file, content in contents.items()]
+    contents = {**{file: text.encode() for file, text in published.texts.items()}, **published.copies}
+    changes: list[CommitOperationAdd | CommitOperationDelete] = [
+        CommitOperationAdd(file, content) for file, content in contents.items()
+    ]
     try:
         api.create_repo(name.repository, private=private or None, exist_ok=True)
         if private and not api.model_info(name.repository).private:
             raise ValueError("it is there already, and public: make it private there, or choose another name")
         if name.revision != "main":
             api.create_branch(name.repository, branch=name.revision, exist_ok=True)
-        commit = api.create_commit(name.repository, additions, commit_message="Add the model", revision=name.revision)
+        if HEALTH_FILE not in contents and api.file_exists(name.repository, HEALTH_FILE, revision=name.revision):
+            changes.append(CommitOperationDelete(HEALTH_FILE))
+        commit = api.create_commit(name.repository, changes, commit_message="Add the model", revision=name.revision)
     except Exception as error:  # of the hub, and of what it speaks HTTP with: they share no base
         raise OSError(f"cannot publish {name}: {reason(error)}") from error
     return commit.commit_url

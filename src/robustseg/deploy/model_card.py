@@ -5,7 +5,7 @@ All of it follows from the model's card and its stored evaluation. Letters: M mo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import yaml
 
@@ -21,13 +21,22 @@ from robustseg.robustness.cases import PROTOCOLS
 TAGS = ("robustseg", "semantic-segmentation", "multi-modal", "sensor-fusion", "missing-modality")
 
 
-def model_page(name: HubName, card: ModelCard, study: Mapping[str, Evaluation], *, license: str, data: str) -> str:
+def model_page(
+    name: HubName,
+    card: ModelCard,
+    study: Mapping[str, Evaluation],
+    health: Sequence[str] = (),
+    *,
+    license: str,
+    data: str,
+) -> str:
     """The README of a model on the hub: metadata in YAML, then Markdown.
 
     Args:
         name: Where it will stand.
         card: Of the model.
         study: Protocol -> the evaluation of these very weights; empty = it was never evaluated.
+        health: The modalities of which it is known how healthy images look; empty = none.
         license: An identifier of the hub's, such as apache-2.0.
         data: What it was trained on, in words.
     """
@@ -47,6 +56,8 @@ def model_page(name: HubName, card: ModelCard, study: Mapping[str, Evaluation], 
         _bullets(_origins(card, data)),
         "## Confidence",
         _confidence(card),
+        "## Broken sensors",
+        _health(name, health),
         "## What was not tested",
         _bullets(untested(card, study)),
     ]
@@ -97,14 +108,13 @@ def _summary(card: ModelCard) -> str:
 
 
 def _usage(name: HubName, card: ModelCard) -> str:
-    where = f"hf://{name.repository}" if name.revision == "main" else str(name)
     given = ", ".join(f'"{modality.name}": {modality.name.replace("-", "_")}' for modality in card.modalities)
     return "\n".join(
         [
             "```python",
             "import robustseg as rs  # pip install 'robustseg[hub]'",
             "",
-            f'model = rs.load("{where}")  # safetensors and JSON, checked; no code is run',
+            f'model = rs.load("{_short(name)}")  # safetensors and JSON, checked; no code is run',
             f"out = rs.Predictor(model)({{{given}}})  # any of them, numpy arrays",
             "out.labels, out.confidence, out.without",
             "```",
@@ -167,6 +177,20 @@ def _confidence(card: ModelCard) -> str:
         "Logits are divided by a temperature that depends on how many modalities are present: "
         f"{listed}. Fitted on {markdown_text(card.calibrated_on or 'frames that the card does not name')}."
     )
+
+
+def _health(name: HubName, health: Sequence[str]) -> str:
+    if not health:
+        return "The model cannot tell a broken sensor: nobody learned how its healthy images look (`robustseg health`)."
+    return (
+        f"`health.safetensors` tells how healthy images of {', '.join(health)} look, and when one had better be left "
+        "out; it was learned from training frames and simulated faults, and real sensors break in other ways. A stream "
+        f'with `monitor=robustseg.deploy.health.Monitor.of("{_short(name)}")` leaves such images out.'
+    )
+
+
+def _short(name: HubName) -> str:
+    return f"hf://{name.repository}" if name.revision == "main" else str(name)
 
 
 def _bullets(lines: list[str]) -> str:

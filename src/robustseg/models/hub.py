@@ -13,7 +13,7 @@ from typing import Any
 
 from robustseg.files import one_line
 
-LARGEST = {"model.json": 10**6, "model.safetensors": 2**32, "README.md": 10**6}
+LARGEST = {"model.json": 10**6, "model.safetensors": 2**32, "health.safetensors": 16 * 10**6, "README.md": 10**6}
 """The files of a model folder, spelt out so that no name needs PyTorch, and the bytes beyond which none is fetched."""
 
 NO_HUB = "names on the hub need one more package: pip install 'robustseg[hub]'"
