@@ -5,10 +5,12 @@ import pytest
 import torch
 
 from robustseg.data.resizing import resized_frame
-from robustseg.deploy import Predictor
+from robustseg.deploy import Predictor, predict_folder
 from robustseg.deploy.images import stack_images
 from robustseg.deploy.tiling import bytes_needed
+from robustseg.models.segmenter import Segmenter
 from robustseg.normalisation import normalise
+from robustseg.robustness import evaluate
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (40, 56, 3), dtype=np.uint8)
@@ -29,6 +31,17 @@ def test_a_prediction_is_the_models_own(toy_model) -> None:
     assert (prediction.labels.dtype, prediction.confidence.dtype) == (np.uint8, np.float32)
     assert prediction.used == ("rgb", "lidar")
     assert prediction.without == ("depth",)
+
+
+def test_a_network_without_a_card_is_refused(toy_model, toy_frames, tmp_path) -> None:
+    plain = Segmenter(toy_model.encoder, toy_model.decoder, num_modalities=3)
+    for use in (
+        Predictor,
+        lambda model: evaluate(model, toy_frames()),
+        lambda model: predict_folder(model, toy_frames(), tmp_path),
+    ):
+        with pytest.raises(ValueError, match="this network has no card"):
+            use(plain)
 
 
 def test_confidence_is_that_of_the_temperature_for_what_is_there(toy_model, monkeypatch) -> None:

@@ -11,6 +11,16 @@ from robustseg.models.upsampling import upsampled
 PRESENT = torch.tensor([[True, False, True, False], [False, False, False, True], [True, True, True, True]])
 
 
+def test_a_network_that_is_told_nothing_says_so(tiny, toy_model) -> None:
+    model = tiny()
+    assert not model.has_card
+    with pytest.raises(ValueError, match=r"no card, which names .* docs/encoders\.md"):
+        _ = model.card
+    model.card = toy_model.card
+    assert model.has_card
+    assert model.card is toy_model.card
+
+
 @torch.no_grad()
 def test_a_mixed_batch_equals_its_samples_one_by_one(tiny, images: Tensor) -> None:
     for absence in ("remove", "zero"):

@@ -52,12 +52,7 @@ class Segmenter(nn.Module):
         absence: "remove": absent modalities leave the mean. "zero": they stay as images of zeros, and the mean
             is over M.
         num_modalities: M.
-
-    Attributes:
-        card: What a model from a folder was made for; one that is being built has none yet.
     """
-
-    card: ModelCard
 
     def __init__(
         self, encoder: nn.Module, decoder: nn.Module, *, absence: Absence = "remove", num_modalities: int
@@ -67,6 +62,30 @@ class Segmenter(nn.Module):
         self.decoder = decoder
         self.absence: Absence = absence
         self.num_modalities = num_modalities
+        self._card: ModelCard | None = None
+
+    @property
+    def has_card(self) -> bool:
+        """Whether it is told what the model was made for."""
+        return self._card is not None
+
+    @property
+    def card(self) -> ModelCard:
+        """What the model was made for.
+
+        Raises:
+            ValueError: Nobody has told: the network was built in Python, not loaded.
+        """
+        if self._card is None:
+            raise ValueError(
+                "this network has no card, which names its modalities and classes: models of robustseg.load have one; "
+                "docs/encoders.md shows how to use a network without"
+            )
+        return self._card
+
+    @card.setter
+    def card(self, card: ModelCard) -> None:
+        self._card = card
 
     def encode(
         self, images: Float[Tensor, "N 3 H W"], modality: Int64[Tensor, " N"]

@@ -153,10 +153,9 @@ def count_frames(
 
 def as_trained(model: Segmenter, frames: Frames) -> tuple[Modality, ...]:
     """The frames' modalities with the mean and std that the model was trained with, if it has a card yet."""
-    card = getattr(model, "card", None)  # one in training has none yet
-    if card is None:
+    if not model.has_card:  # it is in training
         return frames.modalities
-    pairs = zip(frames.modalities, card.modalities, strict=True)
+    pairs = zip(frames.modalities, model.card.modalities, strict=True)
     return tuple(replace(given, mean=trained.mean, std=trained.std) for given, trained in pairs)
 
 
