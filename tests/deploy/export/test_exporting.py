@@ -1,5 +1,6 @@
 """A model folder becomes files, and the files answer as the model does."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -7,6 +8,7 @@ import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -14,11 +16,13 @@ import torch
 from PIL import Image
 
 from robustseg.cli import main
+from robustseg.data.resizing import resized
 from robustseg.deploy import Predictor
 from robustseg.deploy.export import CalibrationFrames, ExportSettings, export_model, exporting, open_export
 from robustseg.deploy.export.manifest import read_manifest
 from robustseg.deploy.export.optional import needed
 from robustseg.deploy.export.parity import expected_outputs, random_frames
+from robustseg.modalities import Modality
 from robustseg.models.weights import save_model
 
 ROOT = Path(__file__).parents[3]
@@ -43,11 +47,13 @@ def test_int8_needs_frames(made, tmp_path) -> None:
         export_model(made(), tmp_path, ExportSettings(precision="int8"))
 
 
-def test_a_folder_of_something_else_stays(made, tmp_path) -> None:
-    (tmp_path / "thesis.tex").write_text("all of it")
+@pytest.mark.parametrize("name", ["thesis.tex", "manifest.json"])
+def test_a_folder_of_something_else_stays(made, tmp_path, name) -> None:
+    (tmp_path / name).write_text('{"name": "my web app"}')
     with pytest.raises(ValueError, match="holds files that are no export"):
         export_model(made(), tmp_path, ExportSettings())
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == '{"name": "my web app"}'
 
 
 @pytest.fixture
@@ -83,6 +89,24 @@ def test_an_earlier_export_is_replaced(made, tmp_path, fake_files) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"model.onnx", "manifest.json"}
     assert read_manifest(tmp_path) == again
     assert again.parity.equal_labels == 1
+
+
+@pytest.fixture
+def example() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("onnx_without_torch", ROOT / "examples" / "onnx_without_torch.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("resample", ["linear", "nearest"])
+@pytest.mark.parametrize("size", [(40, 56), (128, 192), (101, 155), (50, 200), (200, 70), (64, 96)])
+def test_the_example_resizes_as_the_predictor(example, resample, size) -> None:
+    image = RNG.uniform(0, 255, (3, *size)).astype(np.float32)
+    expected = resized(image, (64, 96), Modality("any", resample=resample))
+    np.testing.assert_allclose(example.resized(image[None], (64, 96), resample == "nearest")[0], expected, atol=1e-3)
 
 
 def outputs_of(model, images, present) -> dict[str, np.ndarray]:
@@ -201,9 +225,12 @@ def check_painting(painted: np.ndarray, model, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("absence", ["remove", "zero"])
-def test_the_example_needs_no_torch(made, traceable, tmp_path, absence) -> None:
+@pytest.mark.parametrize(
+    ("absence", "resize"), [("remove", None), ("zero", None), ("remove", (64, 96)), ("zero", (32, 48))]
+)
+def test_the_example_needs_no_torch(made, traceable, tmp_path, absence, resize) -> None:
     model = made("weighted", absence)
+    model.card = replace(model.card, resize=resize)
     export_model(model, tmp_path / "out", ExportSettings(split=True))
     for name in ("torch", "robustseg"):
         (tmp_path / "stubs" / name).mkdir(parents=True)

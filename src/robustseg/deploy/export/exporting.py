@@ -22,6 +22,7 @@ from robustseg.deploy.export.manifest import (
     File,
     Format,
     Manifest,
+    holds_export,
     read_manifest,
 )
 from robustseg.deploy.export.parity import check_parity, require_parity
@@ -181,13 +182,13 @@ def staging(out: Path) -> Iterator[Path]:
     What a killed export left there is removed, so only one command may export to a folder at a time.
 
     Raises:
-        ValueError: `out` holds files of something else.
+        ValueError: `out` holds files, and no manifest that is one of ours.
     """
     out.mkdir(parents=True, exist_ok=True)
     entries = list(out.iterdir())
     stale = [path for path in entries if path.name.startswith(UNFINISHED)]
-    if len(entries) > len(stale) and not (out / MANIFEST_FILE).is_file():
-        raise ValueError(f"{out} holds files that are no export: name a folder of its own")
+    if len(entries) > len(stale) and not holds_export(out):
+        raise ValueError(f"{out} holds files that are no export of this version: name a folder of its own")
     for path in stale:
         shutil.rmtree(path, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=out))

@@ -137,3 +137,12 @@ def read_manifest(folder: Path) -> Manifest:
         if sha256(place) != file.sha256:
             raise ValueError(f"{place} was damaged or replaced: its SHA-256 is not the one in {MANIFEST_FILE}")
     return manifest
+
+
+def holds_export(folder: Path) -> bool:
+    """Whether a folder has the manifest of an export, whatever became of its files."""
+    try:
+        read_json(folder / MANIFEST_FILE, Manifest)
+    except (FileNotFoundError, ValueError):
+        return False
+    return True
