@@ -1,6 +1,8 @@
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from robustseg.robustness import calibration
 from robustseg.robustness.calibration import (
     BINS,
     area_under_risk_coverage,
@@ -8,6 +10,7 @@ from robustseg.robustness.calibration import (
     coverage_at_risk,
     expected_calibration_error,
     most_likely,
+    probabilities,
     reliability,
     risk_coverage,
     temperature_of,
@@ -47,6 +50,44 @@ def test_counts_against_a_loop_over_pixels(monkeypatch, strip: int) -> None:
     torch.testing.assert_close(found[..., 2], expected[..., 2])
     assert confidence_counts(logits, labels, 2.0)[1].equal(found[1])  # nor does it matter what else is in the batch
     assert confidence_counts(logits.bfloat16(), labels, 2.0).sum(dim=1)[..., 0].tolist() == [36, 63]
+
+
+@pytest.mark.parametrize(("size", "strip"), [(None, 2**20), ((16, 24), 1), ((15, 22), 50), ((3, 4), 7)])
+def test_the_probabilities_are_the_softmax(monkeypatch, size, strip: int) -> None:
+    monkeypatch.setattr(calibration, "STRIP", strip)
+    logits = 4 * torch.randn(2, 5, 4, 6, generator=torch.Generator().manual_seed(0))
+    before, temperature = logits.clone(), torch.tensor([0.5, 2.0])
+    found = probabilities(logits, temperature, size=size)
+    large = torch.nn.functional.interpolate(logits, size=size or (4, 6), mode="bilinear")
+    torch.testing.assert_close(found, (large / temperature[:, None, None, None]).softmax(dim=1))
+    assert logits.equal(before)
+    assert probabilities(logits.bfloat16()).dtype == torch.float32
+
+
+class Sizes(TorchDispatchMode):
+    """The numbers of bytes of all memory that is taken meanwhile, by where it is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken: dict[int, int] = {}
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor):
+            storage = result.untyped_storage()
+            self.taken[storage.data_ptr()] = max(self.taken.get(storage.data_ptr(), 0), storage.nbytes())
+        return result
+
+
+@pytest.mark.parametrize("size", [(64, 96), (61, 93)])
+def test_the_probabilities_are_the_only_large_array(monkeypatch, size) -> None:
+    monkeypatch.setattr(calibration, "STRIP", 2**12)
+    logits = torch.randn(1, 50, 16, 24)
+    with Sizes() as sizes:
+        probabilities(logits, 2.0, size=size)
+    array = 4 * 50 * size[0] * size[1]
+    assert sorted(sizes.taken.values())[-1] == array
+    assert sorted(sizes.taken.values())[-2] < array / 20
 
 
 def test_the_most_likely_class_is_the_same_at_any_temperature() -> None:

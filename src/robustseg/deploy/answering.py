@@ -16,7 +16,7 @@ from robustseg.data.resizing import padded
 from robustseg.models.fusion import ANY_SAMPLE
 from robustseg.models.segmenter import Segmenter
 from robustseg.models.upsampling import upsampled
-from robustseg.robustness.calibration import most_likely, probability_of, temperature_of
+from robustseg.robustness.calibration import most_likely, probabilities, probability_of, temperature_of
 from robustseg.robustness.encodings import ZeroImages
 
 Maps = tuple[Float[Tensor, "1 _C _h _w"], ...]
@@ -74,11 +74,9 @@ class Answering:
         """
         logits, temperature = self._logits(maps, maps.keys(), shown)
         confidence, labels = most_likely(logits, temperature, size=size)
-        probabilities = (
-            (upsampled(logits.float(), size) / temperature).softmax(dim=1)[0] if wanted.probabilities else None
-        )
+        chances = probabilities(logits, temperature, size=size)[0] if wanted.probabilities else None
         worth = self._worth(maps, shown, labels, confidence) if wanted.worth else {}
-        return Answer(labels[0].to(torch.uint8), confidence[0], probabilities, worth)
+        return Answer(labels[0].to(torch.uint8), confidence[0], chances, worth)
 
     def _worth(
         self, maps: Mapping[int, Maps], shown: Size, labels: Tensor, confidence: Float[Tensor, "1 H W"]

@@ -8,7 +8,7 @@ Shapes: M modalities, K classes, C channels of a stage, h w its size, H W size.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,7 @@ from torch import Tensor
 from robustseg.data.resizing import resized_frame
 from robustseg.deploy.answering import Answer, Answering, Maps, Wanted
 from robustseg.deploy.images import image_of, place_of, stack_images
-from robustseg.deploy.tiling import assembled, most_pixels, resized_answer, tiles
+from robustseg.deploy.tiling import Tile, assembled, most_pixels, resized_answer, tiles
 from robustseg.modalities import Modality
 from robustseg.models.segmenter import Segmenter
 from robustseg.normalisation import normalise
@@ -90,7 +90,7 @@ class Predictor:
     Args:
         model: From `robustseg.load`; it is put in evaluation mode.
         memory: Bytes that encoding and decoding a frame may take on a CPU; a frame that needs more is tiled, see
-            `robustseg.deploy.tiling`.
+            `robustseg.deploy.tiling`. Answers come on top: probabilities are 4 * K * H * W bytes, and a tile's again.
 
     Raises:
         ValueError: That is too little memory for this model.
@@ -120,7 +120,7 @@ class Predictor:
                 reads blue first: `image[..., ::-1]`).
             size: Height and width at which the network looks; None = what training frames were resized to, else
                 the images' own. Labels have the images' size in any case.
-            probabilities: Tell those of all classes, too.
+            probabilities: Tell those of all classes, too: 4 * K * H * W bytes that `memory` does not hold.
             worth: Tell at every pixel what each sensor is worth to the answer.
 
         Raises:
@@ -233,8 +233,11 @@ class Predictor:
         return self._answering.answer(maps, shown=first.looked, size=first.size, wanted=wanted)
 
     def _tiled(self, encodings: Sequence[Encoding], wanted: Wanted) -> Answer:
-        first, parts = encodings[0], []
-        for tile in tiles(first.looked, self._pixels):
+        first = encodings[0]
+        return resized_answer(assembled(self._parts(encodings, wanted), first.looked), first.size)
+
+    def _parts(self, encodings: Sequence[Encoding], wanted: Wanted) -> Iterator[tuple[Tile, Answer]]:
+        """Each tile with its answer, one at a time."""
+        for tile in tiles(encodings[0].looked, self._pixels):
             maps = self._answering.encode({encoding.place: tile.cut(encoding.inputs) for encoding in encodings})
-            parts.append((tile, self._answering.answer(maps, shown=tile.size, size=tile.size, wanted=wanted)))
-        return resized_answer(assembled(parts, first.looked), first.size)
+            yield tile, self._answering.answer(maps, shown=tile.size, size=tile.size, wanted=wanted)

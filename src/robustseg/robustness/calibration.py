@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from robustseg.labels import IGNORE
-from robustseg.models.upsampling import first_largest, upsampled_strips
+from robustseg.models.upsampling import STRIP, first_largest, upsampled, upsampled_strips
 
 BINS = 150
 """Equal bins of confidence 0..1 that are counted; it can be divided into 10, 15, 25 or 50 wider ones."""
@@ -88,6 +88,32 @@ def probability_of(
         sharper = (strip - strip.amax(dim=1, keepdim=True)).mul_(sharpness[samples, None, None, None]).exp_()
         chosen = sharper.gather(1, classes[samples, rows][:, None])[:, 0]
         found[samples, rows] = chosen.div_(sharper.sum(dim=1))
+    return found
+
+
+@torch.no_grad()
+def probabilities(
+    logits: Float[Tensor, "B K h w"],
+    temperature: float | Float[Tensor, " B"] = 1.0,
+    *,
+    size: tuple[int, int] | None = None,
+) -> Float[Tensor, "B K H W"]:
+    """The probabilities of all classes, 0..1; on CPUs nothing else of that size is made beside them.
+
+    Args:
+        logits: Of any float type.
+        temperature: See `most_likely`.
+        size: See `most_likely`.
+    """
+    B, K, (H, W) = *logits.shape[:2], size or logits.shape[-2:]
+    sharpness = 1 / torch.as_tensor(temperature, dtype=torch.float32, device=logits.device).expand(B)
+    found = torch.empty(B, K, H, W, device=logits.device)
+    together = max(1, STRIP // (B * H * W))  # classes
+    for small, large in zip(logits.split(together, dim=1), found.split(together, dim=1), strict=True):
+        large.copy_(upsampled(small.float(), (H, W)))
+    for rows in found.split(max(1, STRIP // (B * K * W)), dim=2):  # B K rows W
+        rows.sub_(rows.amax(dim=1, keepdim=True)).mul_(sharpness[:, None, None, None]).exp_()
+        rows.div_(rows.sum(dim=1, keepdim=True))
     return found
 
 
