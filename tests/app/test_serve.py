@@ -5,15 +5,18 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.error import HTTPError
 
 import pytest
 
 from robustseg.app import Material
 from robustseg.app.page import Page
-from robustseg.app.serve import check_access, start
+from robustseg.app.serve import MOST_FILES, check_access, start
+from robustseg.app.toolkit import UPLOADS
 from robustseg.cli import main
 from robustseg.models.weights import save_model
 
@@ -85,17 +88,44 @@ def test_no_function_is_for_programs(served) -> None:
     assert json.loads(fetched(served.address + "gradio_api/info"))["named_endpoints"] == {}
 
 
-def test_too_large_an_upload_is_refused(served, monkeypatch) -> None:
-    monkeypatch.setattr(served.blocks, "max_file_size", 1000)
-    head = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n'
+def upload(page: Page, name: str, size: int, **headers: str) -> list[str]:
+    """The paths at which a file is stored."""
+    head = f'--x\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n\r\n'.encode()
     request = urllib.request.Request(
-        served.address + "gradio_api/upload",
-        head + bytes(5000) + b"\r\n--x--\r\n",
-        {"Content-Type": "multipart/form-data; boundary=x"},
+        page.address + "gradio_api/upload",
+        head + bytes(size) + b"\r\n--x--\r\n",
+        {"Content-Type": "multipart/form-data; boundary=x", **headers},
     )
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        return json.loads(answer.read())
+
+
+@pytest.mark.parametrize(
+    ("name", "headers", "status"),
+    [("a.png", {}, 413), ("a.sh", {}, 415), ("a.png", {"Origin": "http://evil.example"}, 403)],
+)
+def test_what_is_no_image_of_this_page_is_not_stored(served, monkeypatch, name, headers, status) -> None:
+    monkeypatch.setattr(served.blocks, "max_file_size", 1000)
+    before = set(Path(UPLOADS.name).rglob("*"))
     with pytest.raises(HTTPError) as caught:
-        urllib.request.urlopen(request, timeout=20)
-    assert caught.value.code == 413
+        upload(served, name, 5000, **headers)
+    assert caught.value.code == status
+    assert set(Path(UPLOADS.name).rglob("*")) == before
+
+
+def test_uploads_are_kept_apart_and_not_for_ever(served) -> None:
+    paths = [Path(upload(served, "a.png", 10 + number)[0]) for number in range(MOST_FILES + 2)]
+    assert all(path.is_relative_to(UPLOADS.name) for path in paths)
+    end = time.monotonic() + 20
+    while paths[1].exists() and time.monotonic() < end:  # they go after the answer
+        time.sleep(0.05)
+    assert [path.is_file() for path in paths] == [False] * 2 + [True] * MOST_FILES
+
+
+def test_the_page_is_not_shown_under_another_name(served) -> None:
+    with pytest.raises(HTTPError) as caught:
+        urllib.request.urlopen(urllib.request.Request(served.address, headers={"Host": "evil.example"}), timeout=20)
+    assert caught.value.code == 403
 
 
 def test_a_password_is_asked_for(world_model, tiny_world) -> None:
@@ -105,6 +135,8 @@ def test_a_password_is_asked_for(world_model, tiny_world) -> None:
         with pytest.raises(HTTPError) as caught:
             fetched(page.address + "config")
         assert caught.value.code == 401
+        named = urllib.request.Request(page.address, headers={"Host": "rig.example"})  # as of a proxy
+        assert urllib.request.urlopen(named, timeout=20).status == 200
     finally:
         page.blocks.close(verbose=False)
 

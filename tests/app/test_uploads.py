@@ -44,6 +44,7 @@ def test_images_come_in_their_units(tmp_path) -> None:
         ),
         (lambda folder: {SIN: folder / "s.npy"}, "give cos, too"),
         (lambda folder: {RGB: png(folder / "a.png", (2049, 2049))}, "more than"),
+        (lambda folder: {RGB: folder / "gone.png"}, r"^rgb: gone\.png is kept no more"),
     ],
 )
 def test_what_is_no_frame_is_said(tmp_path, make, said) -> None:

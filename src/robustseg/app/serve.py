@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
+from robustseg.app.guard import Guard, Rules
 from robustseg.app.material import Material
 from robustseg.app.page import STYLE, Page
-from robustseg.app.toolkit import themes
-from robustseg.app.uploads import MOST_BYTES
+from robustseg.app.toolkit import UPLOADS, Middleware, themes
+from robustseg.app.uploads import MOST_BYTES, SUFFIXES
 
 HOST, PORT = "127.0.0.1", 7860
 LOCAL = (HOST, "localhost")
@@ -20,6 +22,12 @@ MOST_SESSIONS = 32
 
 MOST_WAITING = 64
 """Clicks that wait for their answer; more are refused."""
+
+FORM = 2**20
+"""Bytes of a request around the file that it brings."""
+
+MOST_FILES, MOST_KEPT = 64, 2**30
+"""Uploads that are kept, of all visitors together, and their bytes; the oldest go first."""
 
 
 def check_access(host: str, password: str) -> None:
@@ -78,10 +86,17 @@ def _launched(page: Page, host: str, port: int, password: str, browser: bool) ->
         ssr_mode=False,
         pwa=False,
         mcp_server=False,
+        app_kwargs={"middleware": [Middleware(Guard, rules=rules(password))]},
         theme=theme(),
         css_paths=STYLE,
     )
     return address
+
+
+def rules(password: str) -> Rules:
+    """What is let in; with a password from everywhere, as a proxy may give the page another name."""
+    names = () if password else LOCAL
+    return Rules(names, SUFFIXES, MOST_BYTES + FORM, Path(UPLOADS.name), MOST_FILES, MOST_KEPT)
 
 
 def wait(page: Page) -> None:

@@ -92,6 +92,8 @@ def _image(modality: Modality, paths: Mapping[str, Path]) -> Float32[np.ndarray,
         raise ValueError(f"{modality.name} is made of several files; give {', '.join(lacking)}, too")
     stored = {}
     for key, path in paths.items():
+        if not path.is_file():
+            raise ValueError(f"{modality.name}: {path.name} is kept no more; choose it again")
         if path.stat().st_size > MOST_BYTES:
             raise ValueError(f"{modality.name}: {path.name} is larger than {MOST_BYTES // 2**20} MiB")
         try:
