@@ -1,5 +1,6 @@
 """A model at work without PyTorch and without this package: ONNX Runtime, NumPy and Pillow run an export.
 
+Needs: pip install onnxruntime numpy pillow
 First: robustseg export MODEL EXPORT --split
 Then: python onnx_without_torch.py EXPORT OUT.png rgb=FRAME.png lidar=LIDAR.png    (any of the model's modalities)
 
@@ -79,7 +80,7 @@ def main(folder: Path, out: str, files: dict[str, str]) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 3:
+    if len(sys.argv) > 3 and all("=" in argument for argument in sys.argv[3:]):
         main(Path(sys.argv[1]), sys.argv[2], dict(argument.split("=", 1) for argument in sys.argv[3:]))
     else:
         print(__doc__)
