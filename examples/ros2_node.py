@@ -118,23 +118,28 @@ class SegmentationNode:
         self._labels = node.create_publisher(Image, settings.labels, 1)
         self._status = node.create_publisher(String, settings.status, 1)
         self._frame_ids: dict[str, str] = {}
+        self._missing = {modality.name: modality.missing for modality in stream.predictor.modalities}
         for name, sensor in settings.sensors.items():
             take = partial(self.take, name, sensor.scale)
             node.create_subscription(Image, sensor.topic, take, qos_profile_sensor_data)
 
     def take(self, name: str, scale: float, message: Any) -> None:
-        """Pushes a message's image; one that is no image is logged."""
+        """Pushes a message's image; one that is no image is logged.
+
+        Floats that are not finite, no measurement (REP 118), become the modality's `missing`.
+        """
         stamp = message.header.stamp
         self._epoch = stamp.sec if self._epoch is None else self._epoch
+        self._frame_ids[name] = message.header.frame_id  # before an answer can be made from the image
         try:
             pixels = pixels_of(message)
+            pixels = pixels if scale == 1 else pixels * np.float32(scale)
+            pixels = np.where(np.isfinite(pixels), pixels, pixels.dtype.type(self._missing[name]))
             seconds = (stamp.sec - self._epoch) + stamp.nanosec * 1e-9
-            self._stream.push(name, pixels if scale == 1 else pixels * np.float32(scale), seconds)
+            self._stream.push(name, pixels, seconds)
         except ValueError as error:
             text = f"{name}: {error}"
             self._node.get_logger().warning(text, throttle_duration_sec=WARNING_PERIOD)
-        else:
-            self._frame_ids[name] = message.header.frame_id
 
     def publish(self, answer: StreamAnswer) -> None:
         """Publishes an answer; one without a prediction has a status alone."""

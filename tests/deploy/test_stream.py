@@ -196,6 +196,19 @@ def test_images_of_another_size_than_most_are_left_out(rig) -> None:
 
 
 @pytest.mark.parametrize(
+    ("bad", "verdicts", "reason"),
+    [(np.nan, {}, "refused"), (0.0, {"rgb": SICK, "depth": SICK}, "sick")],
+)
+def test_frames_that_are_not_used_do_not_decide_the_size(bad, verdicts, reason) -> None:
+    rig = Rig(monitor=ToldMonitor(**verdicts))
+    rig.push("rgb", "depth", image=IMAGE + bad)
+    rig.push("lidar", image=IMAGE[:4])
+    answer = rig.answer()
+    assert (answer.status, answer.prediction.used) == ("reduced", ("lidar",))
+    assert why(answer) == {"rgb": reason, "depth": reason}
+
+
+@pytest.mark.parametrize(
     ("name", "image", "stamp", "message"),
     [
         ("radar", IMAGE, 0.0, "knows no 'radar'"),
@@ -353,9 +366,10 @@ WRONG = st.floats(-25, 25) | st.floats(100, 1e6) | st.floats(-1e6, -100)
 @given(pushes=PUSHES, wrong=WRONG)
 @settings(max_examples=100, deadline=None)
 def test_sensors_whose_clocks_are_right_are_never_used_beyond_their_age(pushes, wrong) -> None:
-    """Depth's clock jumps by `wrong` seconds again and again; those of rgb, once without delay, and lidar are right."""
+    """Depth's clock jumps by `wrong` seconds again and again; rgb's, first without delay, and lidar's are right."""
     rig = Rig(drift=0.0)
-    rig.push("rgb", at=1000.0)
+    for at in (999.8, 999.9, 1000.0):
+        rig.push("rgb", at=at)
     for number, (name, taken, delay) in enumerate(sorted(pushes, key=lambda push: push[1] + push[2])):
         off = wrong * (number % 3) if name == "depth" else 0.0
         rig.push(name, at=1000 + taken + delay, delay=delay - off)

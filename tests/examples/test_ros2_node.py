@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -151,6 +152,34 @@ def test_values_are_scaled_to_the_modalitys_unit(ros) -> None:
     ros.node.callbacks["/depth"](image_message(np.full((4, 6, 1), 2500, "<u2"), "16UC1"))
     stream.answer()
     np.testing.assert_allclose(stream.predictor.encoded[0], 2.5)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.5])
+def test_pixels_without_a_measurement_get_the_modalitys_missing_value(ros, scale) -> None:
+    stream, _ = node_of(ros, depth=ros.example.Sensor("/depth", 0.5, scale=scale))
+    stream.predictor.modalities = tuple(replace(each, missing=-1.0) for each in stream.predictor.modalities)
+    node = ros.example.SegmentationNode(ros.node, stream, ros.example.Settings("model", {}))
+    depth = np.full((4, 6, 1), 6.0, "<f4")
+    depth[0, :3, 0] = np.nan, np.inf, -np.inf
+    node.take("depth", scale, image_message(depth, "32FC1"))
+    assert stream.answer().prediction.used == ("depth",)
+    expected = np.where(np.isfinite(depth), depth * scale, -1.0)
+    np.testing.assert_array_equal(stream.predictor.encoded[0], expected)
+    assert stream.predictor.encoded[0].dtype == np.float32
+
+
+def test_an_answer_made_while_an_image_is_pushed_is_published(ros) -> None:
+    stream, node = node_of(ros)
+    push = stream.push
+
+    def push_and_answer(*frame) -> None:
+        push(*frame)
+        node.publish(stream.answer())
+
+    stream.push = push_and_answer
+    ros.node.callbacks["/rgb"](image_message(np.zeros((4, 6, 3), np.uint8), "rgb8"))
+    (labels,) = ros.node.published["segmentation/labels"]
+    assert labels.header.frame_id == "front"
 
 
 def test_a_bad_message_is_logged_and_the_others_go_on(ros) -> None:

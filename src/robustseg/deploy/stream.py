@@ -149,10 +149,10 @@ class Stream:
         """
         with self._answering:
             choice = self._newest()
-            choice.drop_odd_sizes()
             for name in list(choice.frames):
                 self._look_at(name, choice)
             choice.drop_sick(self._trusted)
+            choice.drop_odd_sizes()  # last: what will not be used has no say in which size is kept
             encodings = [frame.encoding for frame in choice.frames.values() if frame.encoding]
             prediction = None
             if encodings:
