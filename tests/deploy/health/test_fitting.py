@@ -53,6 +53,9 @@ def test_what_is_broken_and_hurts_is_told() -> None:
     sick, unlike = judged(profile, healthy)
     assert not sick.any()
     assert unlike.float().mean() < 0.005
+    odds = profile.told(aside)[1]
+    assert profile.limits[4] == odds.max()
+    assert profile.limits[3] == pytest.approx(1.5 * odds.max().item() - 0.5 * odds.median().item(), rel=1e-5)
     told, _ = profile.told(seen)
     assert (told - gain).abs().mean() < 2
     assert profile.span == (0.0, 255.0)

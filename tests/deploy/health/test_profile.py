@@ -2,24 +2,17 @@ from dataclasses import fields, replace
 
 import pytest
 import torch
+from profiles import random_profile
 from safetensors.torch import load_file, save_file
 
-from robustseg.deploy.health.profile import HEALTH_FILE, Profile, load_profiles, save_profiles
+from robustseg.deploy.health.profile import FORMAT, HEALTH_FILE, Profile, load_profiles, save_profiles
 from robustseg.deploy.health.statistics import NAMES
 
-COUNT = len(NAMES) + 2
 SHA = "a" * 64
 
 
-def profile(seed: int = 0) -> Profile:
-    generator = torch.Generator().manual_seed(seed)
-    shapes = {"mean": (COUNT,), "std": (COUNT,), "inward": (COUNT, COUNT), "hidden": (3, COUNT), "hidden_bias": (3,)}
-    shapes |= {"out": (2, 4), "limits": (4,)}
-    return Profile(**{name: torch.rand(shape, generator=generator) + 0.1 for name, shape in shapes.items()})
-
-
 def test_profiles_come_back(tmp_path) -> None:
-    saved = {"rgb": profile(0), "lidar": profile(1)}
+    saved = {"rgb": random_profile(0), "lidar": random_profile(1)}
     save_profiles(tmp_path, saved, SHA)
     found = load_profiles(tmp_path, SHA)
     assert list(found) == ["rgb", "lidar"]
@@ -31,7 +24,7 @@ def test_profiles_come_back(tmp_path) -> None:
 def test_what_cannot_be_used_is_said(tmp_path) -> None:
     with pytest.raises(FileNotFoundError, match="run robustseg health"):
         load_profiles(tmp_path, SHA)
-    save_profiles(tmp_path, {"rgb": profile()}, SHA)
+    save_profiles(tmp_path, {"rgb": random_profile()}, SHA)
     with pytest.raises(ValueError, match="learned for other weights"):
         load_profiles(tmp_path, "b" * 64)
     path = tmp_path / HEALTH_FILE
@@ -49,25 +42,25 @@ def test_what_cannot_be_used_is_said(tmp_path) -> None:
     "broken",
     [
         {"out": torch.zeros(2, 5)},
-        {"mean": torch.full((COUNT,), torch.nan)},
-        {"std": torch.zeros(COUNT)},
-        {"limits": torch.zeros(4, dtype=torch.float64)},
+        {"mean": torch.full((len(NAMES) + 2,), torch.nan)},
+        {"std": torch.zeros(len(NAMES) + 2)},
+        {"limits": torch.zeros(5, dtype=torch.float64)},
     ],
 )
 def test_numbers_that_make_no_profile(tmp_path, broken) -> None:
-    save_profiles(tmp_path, {"rgb": replace(profile(), **broken)}, SHA)
+    save_profiles(tmp_path, {"rgb": replace(random_profile(), **broken)}, SHA)
     with pytest.raises(ValueError, match=r"rgb.* is not what robustseg health writes"):
         load_profiles(tmp_path, SHA)
 
 
 def test_a_profile_that_lacks_something(tmp_path) -> None:
-    save_profiles(tmp_path, {"rgb": profile()}, SHA)
+    save_profiles(tmp_path, {"rgb": random_profile()}, SHA)
     path = tmp_path / HEALTH_FILE
     tensors = load_file(path)
     tensors.pop("rgb/out")
     for about in (
-        {"format": "1", "weights": SHA, "modalities": '["rgb"]'},
-        {"format": "1", "weights": SHA, "modalities": "{"},
+        {"format": FORMAT, "weights": SHA, "modalities": '["rgb"]'},
+        {"format": FORMAT, "weights": SHA, "modalities": "{"},
     ):
         save_file(tensors, path, about)
         with pytest.raises(ValueError, match="not what robustseg health writes"):
@@ -76,14 +69,14 @@ def test_a_profile_that_lacks_something(tmp_path) -> None:
 
 @pytest.mark.parametrize("names", ["null", "{", "[" * 3000, "9" * 5000])
 def test_names_that_are_none(tmp_path, names: str) -> None:
-    save_file({"a": torch.zeros(1)}, tmp_path / HEALTH_FILE, {"format": "1", "weights": SHA, "modalities": names})
+    save_file({"a": torch.zeros(1)}, tmp_path / HEALTH_FILE, {"format": FORMAT, "weights": SHA, "modalities": names})
     with pytest.raises(ValueError, match="is not what robustseg health writes"):
         load_profiles(tmp_path, SHA)
 
 
 def test_a_number_has_no_length(tmp_path) -> None:
-    save_profiles(tmp_path, {"rgb": profile()}, SHA)
-    about = {"format": "1", "weights": SHA, "modalities": '["rgb"]'}
+    save_profiles(tmp_path, {"rgb": random_profile()}, SHA)
+    about = {"format": FORMAT, "weights": SHA, "modalities": '["rgb"]'}
     save_file(load_file(tmp_path / HEALTH_FILE) | {"rgb/mean": torch.tensor(1.0)}, tmp_path / HEALTH_FILE, about)
     with pytest.raises(ValueError, match="is not what robustseg health writes"):
         load_profiles(tmp_path, SHA)

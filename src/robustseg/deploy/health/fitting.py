@@ -75,16 +75,17 @@ def fitted(
         hidden=torch.zeros(UNITS, count),
         hidden_bias=torch.zeros(UNITS),
         out=torch.zeros(2, UNITS + 1),
-        limits=torch.zeros(4),
+        limits=torch.zeros(5),
     )
     profile = replace(profile, inward=_inward(standardised(healthy, profile)))
     profile = _taught(profile, seen, broken, gain, seed)
-    farthest, oddest = _limit(profile.distance(aside)), _limit(profile.told(aside)[1])
-    return replace(profile, limits=torch.tensor([*span, farthest, oddest]))
+    odds = profile.told(aside)[1]
+    limits = (*span, _limit(profile.distance(aside)), _limit(odds), float(odds.max()))
+    return replace(profile, limits=torch.tensor(limits))
 
 
 def _limit(healthy: Float[Tensor, " _A"]) -> float:
-    """What healthy images do not exceed: half as far again from their median as the largest."""
+    """What is far beyond healthy images: half as far again from their median as the largest."""
     largest, middle = float(healthy.max()), float(healthy.median())
     return largest + ROOM * (largest - middle)
 

@@ -21,7 +21,7 @@ from robustseg.files import write_atomically
 
 HEALTH_FILE = "health.safetensors"
 LARGEST_FILE = 16_000_000
-FORMAT = "1"
+FORMAT = "2"
 
 LEAST_GAIN = 0.5
 """Points of mIoU below which nothing is left out."""
@@ -39,7 +39,7 @@ class Profile:
         hidden_bias: Its biases.
         out: From the hidden units, and 1, to points of mIoU, and to the log odds that the image is broken.
         limits: The lowest and highest value of healthy images in the modality's unit; the distance and the log odds
-            that healthy images do not exceed.
+            far beyond all healthy images; the log odds of the oddest of them.
     """
 
     mean: Float[Tensor, " F"]
@@ -48,7 +48,7 @@ class Profile:
     hidden: Float[Tensor, "U F"]
     hidden_bias: Float[Tensor, " U"]
     out: Float[Tensor, "2 _U1"]
-    limits: Float[Tensor, " 4"]
+    limits: Float[Tensor, " 5"]
 
     @property
     def span(self) -> tuple[float, float]:
@@ -68,9 +68,12 @@ class Profile:
     def unhealthy(
         self, gain: Float[Tensor, "*B"], odds: Float[Tensor, "*B"], distance: Float[Tensor, "*B"]
     ) -> tuple[Bool[Tensor, "*B"], Bool[Tensor, "*B"]]:
-        """Which images had better be left out, and which are unlike healthy ones, by `told` and `distance`."""
-        broken = odds > self.limits[3]
-        return broken & (gain > LEAST_GAIN), broken | (distance > self.limits[2])
+        """Which images had better be left out, and which are unlike healthy ones, by `told` and `distance`.
+
+        Where leaving it out is expected to bring something, looking odder than any healthy image is enough.
+        """
+        sick = (odds > self.limits[4]) & (gain > LEAST_GAIN)
+        return sick, sick | (odds > self.limits[3]) | (distance > self.limits[2])
 
     def oddest(self, statistics: Float[Tensor, " F"]) -> str:
         """The statistic that is farthest from the healthy ones, in words."""
@@ -123,7 +126,9 @@ def load_profiles(folder: Path, weights: str) -> dict[str, Profile]:
     except SafetensorError as error:
         raise ValueError(f"{path} is damaged ({error}): run robustseg health {folder} again") from None
     if about.get("weights") != weights or about.get("format") != FORMAT:
-        raise ValueError(f"{path} was learned for other weights: run robustseg health {folder} again")
+        raise ValueError(
+            f"{path} was learned for other weights or by another version: run robustseg health {folder} again"
+        )
     try:
         names = [str(name) for name in json.loads(about["modalities"])]
         profiles = {
@@ -138,7 +143,7 @@ def load_profiles(folder: Path, weights: str) -> dict[str, Profile]:
 
 def _check(path: Path, name: str, profile: Profile) -> None:
     count, units = profile.mean.numel(), profile.hidden_bias.numel()
-    wanted = [(count,), (count,), (count, count), (units, count), (units,), (2, units + 1), (4,)]
+    wanted = [(count,), (count,), (count, count), (units, count), (units,), (2, units + 1), (5,)]
     for entry, shape in zip(fields(Profile), wanted, strict=True):
         values = getattr(profile, entry.name)
         if tuple(values.shape) != shape or values.dtype != torch.float32 or not bool(values.isfinite().all()):
