@@ -23,6 +23,7 @@ def first_table(text: str) -> str:
         ("world", "README"),
         ("world_robustseg", "docs/measured"),
         ("ombria_robustseg", "docs/measured"),
+        ("explorer", "docs/explorer"),
     ],
 )
 def test_tables_are_the_measured_ones(name, page):
@@ -45,3 +46,26 @@ def test_speed_is_the_measured_one():
             ratio = statistics.median(a / b for a, b in zip(values[theirs], values[mine], strict=True))
             seconds = f"{statistics.median(values[theirs]):.1f} s | {statistics.median(values[mine]):.2f} s"
             assert f"| {seconds} | {ratio:.1f}x |" in told, work
+
+
+def test_health_is_the_measured_one():
+    measured = json.loads((ROOT / "benchmarks" / "results" / "health.json").read_text(encoding="utf-8"))
+    told = (ROOT / "README.md").read_text(encoding="utf-8")
+    names = {
+        "blackout": "blackout",
+        "frozen_frame": "frozen",
+        "noise": "noise",
+        "lens_dirt": "dirt on the lens",
+        "drift": "mounting turned",
+        "overexposure": "too much light",
+    }
+    for fault, name in names.items():
+        rows = [row for row in measured["seen"] if row["fault"] == fault and row["severity"] == 5]
+        noticed, left_out = (100 * statistics.mean(row[key] for row in rows) for key in ("noticed", "left_out"))
+        regained = {row["sensor"]: row["watched"] - row["trusted"] for row in rows}
+        cells = f"{noticed:.0f} | {left_out:.0f} | {statistics.mean(regained.values()):+.2f} | {regained['rgb']:+.2f}"
+        assert f"| {name} | {cells} |" in told, fault
+    assert min(row["watched"] - row["trusted"] for row in measured["seen"]) > -0.355
+    assert sum(entry["left_out"] for entry in measured["alarms"]) == 2
+    page = (ROOT / "docs" / "health.md").read_text(encoding="utf-8")
+    assert first_table((ROOT / "benchmarks" / "results" / "health.md").read_text(encoding="utf-8")) in page

@@ -1,4 +1,6 @@
-"""The time of a model in PyTorch and of its exports, for each number of modalities, in turns.
+"""The time of a model in PyTorch and of its exports, for each number of modalities.
+
+One runtime after the other: the threads of one stay busy for a while after it has answered, and would slow the next.
 
 Shapes: M modalities, H W image size.
 """
@@ -54,11 +56,14 @@ def runtimes_table(
     generator = torch.Generator().manual_seed(seed)
     images = torch.randn(1, model.num_modalities, 3, height, width, generator=generator)
     work = _work(model, exports, images)
-    times = interleaved({f"{name} {count}": run for (name, count), run in work.items()}, rounds=runs, progress=progress)
     names = tuple(dict.fromkeys(name for name, _ in work))
+    times: dict[str, Times] = {}
+    for place, runtime in enumerate(names):
+        own = {f"{name} {count}": run for (name, count), run in work.items() if name == runtime}
+        times |= interleaved(own, rounds=runs, progress=partial(_whole, progress, place, len(names)))
     rows = tuple(_row(times, names, count) for count in range(1, model.num_modalities + 1))
     caption = (
-        f"milliseconds, {height}x{width}, median of {runs} runs in turns; {processor(torch.device('cpu'))}, "
+        f"milliseconds, {height}x{width}, median of {runs} runs, numbers in turns; {processor(torch.device('cpu'))}, "
         f"{torch.get_num_threads()} threads, torch {torch.__version__}, {date.today().isoformat()}"
     )
     return Grid("labels and confidence of a frame", ("modalities", *names), rows, caption=caption)
@@ -88,6 +93,11 @@ def _eager(model: Segmenter, images: Float[Tensor, "1 M 3 H W"], present: Bool[T
     inputs = normalise(images, model.card.modalities)
     temperature = temperature_of(model.card.temperatures, present)
     return most_likely(model.logits(inputs, present), temperature, size=(images.shape[-2], images.shape[-1]))
+
+
+def _whole(progress: Callable[[int, int], object], place: int, runtimes: int, done: int, total: int) -> object:
+    """Tells how far all runtimes are; each has as many runs."""
+    return progress(place * total + done, runtimes * total)
 
 
 def _row(times: dict[str, Times], names: Sequence[str], count: int) -> tuple[str | float, ...]:

@@ -37,7 +37,7 @@ def failure_json(failing: Mapping[str, Failing]) -> str:
 
 
 def _about(entry: Measured, methods: Mapping[str, Measured]) -> dict[str, Any]:
-    alone = statistics.mean(result.made.minutes for result in entry.results)
+    alone = statistics.median(result.made.minutes for result in entry.results)
     return (
         method_row(entry, methods)
         | {"minutes_alone": alone, "seed_numbers": entry.seeds}

@@ -60,7 +60,9 @@ def score_cells(entry: Measured) -> dict[str, Cell]:
 
 
 def minutes(entry: Measured, methods: Mapping[str, Measured]) -> float | None:
-    """Of training a method and all methods that it needs, its teacher, its start and theirs; the mean over seeds.
+    """Of training a method and all methods that it needs, its teacher, its start and theirs.
+
+    The median over seeds, as runs share their machine with other work.
 
     Args:
         entry: The method.
@@ -69,7 +71,7 @@ def minutes(entry: Measured, methods: Mapping[str, Measured]) -> float | None:
     runs = {(name, run.seed): run for name, measured in methods.items() for run in measured.results}
     totals = [_total(result, runs) for result in entry.results]
     known = [total for total in totals if total is not None]
-    return statistics.mean(known) if len(known) == len(totals) else None
+    return statistics.median(known) if len(known) == len(totals) else None
 
 
 def spelled(value: Interval, decimals: int = 1) -> str:
