@@ -150,11 +150,17 @@ def test_a_port_that_is_taken_is_named(served, world_model, tiny_world) -> None:
 
 
 @pytest.mark.slow
+def heed_ctrl_c() -> None:
+    """Programs that a shell runs in the background ignore it, and all that they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_the_command_serves_until_ctrl_c(world_model, tmp_path) -> None:
     folder = tmp_path / "student"
     save_model(folder, world_model, world_model.card)
     command = [sys.executable, "-m", "robustseg", "explore", str(folder), "--port", "0", "--device", "cpu"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes, text=True, preexec_fn=heed_ctrl_c) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         address = line.split()[0]
