@@ -51,6 +51,13 @@ def asked(rules: Rules, body: bytes = b"", *, piece: int = 1000, **headers: str)
     return sent[0]["status"], sent[1]["body"].decode(), sum(read)
 
 
+def test_a_header_that_is_there_twice_is_refused(rules) -> None:
+    """Another reader might take the other one: here the names are equal but for their letters."""
+    status, text, read = asked(rules, form(("a.html", b"1")), content_type=FORM, **{"Content-Type": "text/plain"})
+    assert (status, read) == (400, 0)
+    assert "twice" in text
+
+
 @pytest.mark.parametrize(
     ("host", "origin", "status"),
     [

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robustseg.deploy.clocks import RUN, Clocks
+from robustseg.deploy.clocks import RUN, Clocks, Event
 
 PERIOD, JUMP, LEAST, JITTER, SECONDS = 0.1, 0.1, 0.02, 0.02, 14
 HEALED = RUN * PERIOD + 2 * JITTER
@@ -97,3 +97,19 @@ def test_a_shared_clock_that_drifts_makes_none_old(drift, seed) -> None:
     assert longest_wrong(lambda number, taken: (0.0, 0.0), seed, {}, drift=drift) == dict.fromkeys(
         ("rgb", "depth", "lidar"), 0.0
     )
+
+
+@pytest.mark.parametrize("silent", [300.0, 1000.0, 3600.0])
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_sensor_that_was_silent_for_long_has_not_jumped(silent: float, shared: bool) -> None:
+    """Its floor rose meanwhile, and a usual delay lies far below."""
+    events: list[Event] = []
+    clocks = Clocks(["rgb", "lidar"], shared=shared, drift=5e-4, jump=0.1, log=events.append)
+    for frame in range(int((silent + 120) * 10)):
+        time = frame / 10
+        if not 60 <= time < 60 + silent:
+            stamp = clocks.read("rgb", time, time + 0.02)
+        clocks.read("lidar", time, time + 0.17)
+    assert stamp is not None
+    assert clocks.age("rgb", stamp, time + 0.05) < 0.06
+    assert events == []

@@ -14,6 +14,7 @@ PRESENT = torch.tensor([[True, False, True, False], [False, False, False, True],
 def test_a_network_that_is_told_nothing_says_so(tiny, toy_model) -> None:
     model = tiny()
     assert not model.has_card
+    assert not hasattr(model, "card")  # which torch.jit relies on
     with pytest.raises(ValueError, match=r"no card, which names .* docs/encoders\.md"):
         _ = model.card
     model.card = toy_model.card

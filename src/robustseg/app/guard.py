@@ -75,6 +75,7 @@ class Guard:
             return
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         try:
+            check_once(scope["headers"])
             check_names(headers, self._rules.names)
             await self._app(scope, Body(receive, headers, self._rules).receive, send)
         except RefusedError as refused:
@@ -123,6 +124,13 @@ class Body:
             except MultipartParseError as error:
                 raise RefusedError(400, "the form cannot be read") from error
         return message
+
+
+def check_once(headers: Iterable[tuple[bytes, bytes]]) -> None:
+    """Raises RefusedError for a header of which others might read another one than is read here."""
+    names = [name.lower() for name, _ in headers]
+    if any(names.count(name) > 1 for name in (b"host", b"origin", b"content-type", b"content-length")):
+        raise RefusedError(400, "a header is there twice")
 
 
 def check_names(headers: dict[str, str], names: tuple[str, ...]) -> None:

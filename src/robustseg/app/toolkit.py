@@ -6,9 +6,12 @@ Gradio reads these settings when it is imported, so nothing else here imports it
 from __future__ import annotations
 
 import os
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 
-UPLOADS = TemporaryDirectory(prefix="robustseg-explorer-", dir=os.environ.get("GRADIO_TEMP_DIR"))
+_parent = os.environ.get("GRADIO_TEMP_DIR") or gettempdir()
+os.makedirs(_parent, exist_ok=True)
+
+UPLOADS = TemporaryDirectory(prefix="robustseg-explorer-", dir=_parent)
 """Where Gradio keeps what visitors send: of this process alone, and gone with it."""
 
 os.environ["GRADIO_TEMP_DIR"] = UPLOADS.name

@@ -77,6 +77,11 @@ class Floor:
     def __init__(self, drift: float) -> None:
         self._drift, self._value, self._time = drift, math.inf, 0.0
 
+    @property
+    def seen(self) -> float:
+        """Its value when it was last lowered, before it rose again; infinite before the first value."""
+        return self._value
+
     def at(self, time: float) -> float:
         """Its value at a local time; infinite before the first value."""
         return self._value + self._drift * max(0.0, time - self._time)
@@ -158,7 +163,12 @@ class SensorClock:
         return self._accept(stamp, arrival)
 
     def _from_the_future(self, stamp: float, arrival: float) -> bool:
-        """Whether the frame would have a negative delay that only a clock can explain."""
+        """Whether the frame would have a negative delay that only a clock can explain.
+
+        What a floor rose while its sensor was silent explains it as well.
+        """
+        if arrival - stamp + self._correction >= self.least.seen - self._jump:
+            return False
         floor = floor_of(self.group, arrival, self._jump)
         delay = arrival - stamp + self._correction - floor
         most = self._jump if any(each.sure for each in self.group) else BUFFERED

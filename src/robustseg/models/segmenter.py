@@ -6,7 +6,7 @@ Shapes: B batch, M modalities, N encoded images, C channels of a stage, h w its 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -39,6 +39,10 @@ class Output:
         return self.encoded.dense
 
 
+class NoCardError(AttributeError, ValueError):
+    """Nobody has told what a network was made for: it was built in Python, not loaded."""
+
+
 class Segmenter(nn.Module):
     """One encoder for every modality, the mean of those present, one decoder.
 
@@ -52,7 +56,12 @@ class Segmenter(nn.Module):
         absence: "remove": absent modalities leave the mean. "zero": they stay as images of zeros, and the mean
             is over M.
         num_modalities: M.
+
+    Attributes:
+        card: What the model was made for; `NoCardError` where nobody has told.
     """
+
+    card: ModelCard
 
     def __init__(
         self, encoder: nn.Module, decoder: nn.Module, *, absence: Absence = "remove", num_modalities: int
@@ -62,30 +71,19 @@ class Segmenter(nn.Module):
         self.decoder = decoder
         self.absence: Absence = absence
         self.num_modalities = num_modalities
-        self._card: ModelCard | None = None
 
     @property
     def has_card(self) -> bool:
         """Whether it is told what the model was made for."""
-        return self._card is not None
+        return "card" in self.__dict__
 
-    @property
-    def card(self) -> ModelCard:
-        """What the model was made for.
-
-        Raises:
-            ValueError: Nobody has told: the network was built in Python, not loaded.
-        """
-        if self._card is None:
-            raise ValueError(
+    def __getattr__(self, name: str) -> Any:
+        if name == "card":
+            raise NoCardError(
                 "this network has no card, which names its modalities and classes: models of robustseg.load have one; "
                 "docs/encoders.md shows how to use a network without"
             )
-        return self._card
-
-    @card.setter
-    def card(self, card: ModelCard) -> None:
-        self._card = card
+        return super().__getattr__(name)
 
     def encode(
         self, images: Float[Tensor, "N 3 H W"], modality: Int64[Tensor, " N"]
