@@ -149,12 +149,12 @@ def test_a_port_that_is_taken_is_named(served, world_model, tiny_world) -> None:
         start(Material("toy", world_model, tiny_world), port=70000)
 
 
-@pytest.mark.slow
 def heed_ctrl_c() -> None:
     """Programs that a shell runs in the background ignore it, and all that they start."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+@pytest.mark.slow
 def test_the_command_serves_until_ctrl_c(world_model, tmp_path) -> None:
     folder = tmp_path / "student"
     save_model(folder, world_model, world_model.card)
