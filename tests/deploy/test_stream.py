@@ -348,6 +348,21 @@ def test_a_frozen_sensor_is_left_out_by_the_models_own_monitor(toy_model) -> Non
     assert found[2].unused["lidar"].words == "frozen for 0.10 s"
 
 
+@pytest.mark.parametrize("wrong", [[100.0], [100.0] * 5, [-100.0] * 5], ids=["one stamp", "forwards", "backwards"])
+def test_a_clock_that_jumps_makes_no_repeated_image_older(toy_model, wrong: list[float]) -> None:
+    rng = np.random.default_rng(0)
+    clock = HandClock()
+    stream = Stream(Predictor(toy_model), AGES, clock=clock, monitor=Monitor({}, toy_model.card.modalities, held=2.0))
+    for number, error in enumerate([0.0] * 5 + wrong):
+        clock.now += 0.05
+        image = rng.uniform(0, 30, (32, 40)) if number < 5 else image
+        stream.push("lidar", image, clock.now + error)
+        assert stream.answer().prediction.used == ("lidar",)
+    verdicts = [event.words for event in stream.events if event.kind == "verdict"]
+    late = 0.1 if wrong[0] < 0 else 0.0  # two frames backwards are dropped; the third shows that the clock jumped
+    assert verdicts == [f"doubtful: repeated for {0.05 + late:.2f} s"]
+
+
 def test_an_array_that_is_written_to_again_is_no_frozen_image(toy_model) -> None:
     rng = np.random.default_rng(0)
     image = rng.uniform(0, 30, (32, 40, 3)).astype(np.float32)

@@ -50,7 +50,7 @@ class Judge(Protocol):
         Args:
             modality: Its name.
             encoding: Of that image.
-            stamp: When it was taken, in seconds by the sensor's clock.
+            stamp: When it was taken, in seconds by the sensor's clock, from which the stream has taken its jumps.
         """
         ...
 

@@ -251,7 +251,7 @@ class Stream:
                 self._log(choice.time, name, "refused", frame.refusal)
             else:
                 if self._monitor:
-                    frame.opinion = self._monitor.judge(name, encoding, stamp=frame.stamp)
+                    frame.opinion = self._monitor.judge(name, encoding, stamp=frame.corrected)
                     self._note(name, frame.opinion, choice.time)
                 frame.encoding = encoding
                 self._count(name, "encoded")

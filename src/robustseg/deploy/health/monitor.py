@@ -120,7 +120,7 @@ class Monitor:
         Args:
             modality: Its name.
             encoding: Of its newest image.
-            stamp: When that was taken, in seconds by the sensor's clock.
+            stamp: When that was taken, in seconds, by a clock of the sensor's that does not jump.
         """
         memory = self._memory[modality]
         repeated = memory.image is not None and torch.equal(memory.image, encoding.image)
