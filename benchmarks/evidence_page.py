@@ -36,13 +36,14 @@ def method_lines(table: Mapping[str, Any], names: Sequence[str]) -> list[str]:
 
     Its minutes are those of all that it needs, see `robustseg.experiments.cells.minutes`.
     """
-    head = ["| method | seeds | mean | all | worst | harmful | parameters | minutes |", "|:--|" + "--:|" * 7]
+    head = ["| method | seeds | mean | all | worst | harmful | parameters | MMAC | minutes |", "|:--|" + "--:|" * 8]
     rows = []
     for name in names:
         row = table[name]
         scores = [_with_deviation(row, statistic) for statistic in STATISTICS]
         scores[2] += f" ({row['worst_set']})"
-        costs = [str(row["harmful"]), f"{row['parameters_in_m']:.2f} M", _score(row["minutes"], 0)]
+        operations = f"{1000 * row['gmac']:.1f}"
+        costs = [str(row["harmful"]), f"{row['parameters_in_m']:.2f} M", operations, _score(row["minutes"], 0)]
         rows.append("| " + " | ".join([f"`{name}`", str(row["seeds"]), *scores, *costs]) + " |")
     return [*head, *rows]
 

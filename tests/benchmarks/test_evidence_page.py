@@ -60,8 +60,8 @@ def test_all_parts_are_filled_and_words_stay(evidence_page, results, tmp_path):
     path.write_text(page_text(*PARTS))
     evidence_page.write_page(path, results)
     text = path.read_text()
-    assert "| `teacher` | 2 | 43.05 ± 0.67 | 60.80 ± 0.02 | 19.10 ± 0.20 (event) | 3 | 1.07 M | 51 |" in text
-    assert "| `rgb_alone` | 1 | 43.05 |  | 19.10 (event) | 3 | 1.07 M |  |" in text
+    assert "| `teacher` | 2 | 43.05 ± 0.67 | 60.80 ± 0.02 | 19.10 ± 0.20 (event) | 3 | 1.07 M | 60.0 | 51 |" in text
+    assert "| `rgb_alone` | 1 | 43.05 |  | 19.10 (event) | 3 | 1.07 M | 60.0 |  |" in text
     assert "| `teacher` − `rgb_alone` | 2 | **+1.50 (+0.50 to +2.50)** |  | −0.25 (−1.00 to +0.50) |" in text
     assert "| `rgb_alone` − `teacher` | 1 | +1.50 (+0.50 to +2.50) |" in text
     assert (
