@@ -151,11 +151,19 @@ def test_minutes_are_those_of_all_that_a_method_needs(results):
     for name, names in needed.items():
         runs = [sum(took[other, seed] for other in names) for seed in (1, 2)]
         assert minutes(methods[name], methods) == pytest.approx(sum(runs) / 2)
-    del made["teacher", 2]
-    methods = gather(made)
-    assert [minutes(entry, methods) is None for entry in methods.values()] == [False, True, True, False]
-    assert [row[-1] is None for row in method_table(methods).rows] == [False, True, True, False]
-    about = json.loads(method_json(methods))["longer"]
+    fewer = gather({key: result for key, result in made.items() if key != ("teacher", 2)})
+    alone = took["teacher", 1] + (took["kl", 1] + took["kl", 2]) / 2
+    assert minutes(fewer["kl"], fewer) == pytest.approx(alone)
+    none = gather({key: result for key, result in made.items() if key[0] != "teacher"})
+    assert {name: minutes(entry, none) is None for name, entry in none.items()} == {
+        "kl": True,
+        "longer": True,
+        "alone": False,
+    }
+    assert [row[-1] is None for row in method_table(none).rows] == [
+        minutes(entry, none) is None for entry in none.values()
+    ]
+    about = json.loads(method_json(none))["longer"]
     assert about["minutes"] is None
     assert about["minutes_alone"] == pytest.approx((took["longer", 1] + took["longer", 2]) / 2)
 

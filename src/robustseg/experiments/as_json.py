@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from robustseg.experiments.cells import method_row, score_cells
+from robustseg.experiments.cells import method_row, minutes_alone, score_cells
 from robustseg.experiments.measured import Compared, Failing, Measured
 
 
@@ -37,10 +36,9 @@ def failure_json(failing: Mapping[str, Failing]) -> str:
 
 
 def _about(entry: Measured, methods: Mapping[str, Measured]) -> dict[str, Any]:
-    alone = statistics.median(result.made.minutes for result in entry.results)
     return (
         method_row(entry, methods)
-        | {"minutes_alone": alone, "seed_numbers": entry.seeds}
+        | {"minutes_alone": minutes_alone(entry), "seed_numbers": entry.seeds}
         | _every_row(entry, "subsets")
     )
 

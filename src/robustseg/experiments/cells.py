@@ -11,9 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from robustseg.experiments.bootstrap import HARM, RESAMPLES, Interval
 from robustseg.experiments.grid import SCRATCH
-from robustseg.experiments.job import Key
 from robustseg.experiments.measured import Compared, Measured
-from robustseg.experiments.result import Result
 from robustseg.report.charts.svg import number
 from robustseg.report.tables import Cell
 
@@ -62,16 +60,28 @@ def score_cells(entry: Measured) -> dict[str, Cell]:
 def minutes(entry: Measured, methods: Mapping[str, Measured]) -> float | None:
     """Of training a method and all methods that it needs, its teacher, its start and theirs.
 
-    The median over seeds, as runs share their machine with other work.
+    Each counts once, with the median over all its seeds, as runs share their machine with other work.
 
     Args:
         entry: The method.
-        methods: All that have results, each of which counts once; None where one of the same seed is not there.
+        methods: All that have results; None where one that is needed has none.
     """
-    runs = {(name, run.seed): run for name, measured in methods.items() for run in measured.results}
-    totals = [_total(result, runs) for result in entry.results]
-    known = [total for total in totals if total is not None]
-    return statistics.median(known) if len(known) == len(totals) else None
+    taken, todo = {entry.name: minutes_alone(entry)}, [entry]
+    while todo:
+        last = todo.pop().results[0]
+        for name in (last.teacher, last.start):
+            if name in ("", SCRATCH) or name in taken:
+                continue
+            if name not in methods:
+                return None
+            todo.append(methods[name])
+            taken[name] = minutes_alone(methods[name])
+    return sum(taken.values())
+
+
+def minutes_alone(entry: Measured) -> float:
+    """Of training a method and nothing else, the median over its seeds."""
+    return statistics.median(run.made.minutes for run in entry.results)
 
 
 def spelled(value: Interval, decimals: int = 1) -> str:
@@ -102,17 +112,3 @@ def seeds_text(entry: Compared) -> str:
 def _costs(entry: Measured, methods: Mapping[str, Measured]) -> dict[str, Cell]:
     made = entry.results[0].made
     return {"parameters_in_m": made.parameters / 1e6, "gmac": made.gmac, "minutes": minutes(entry, methods)}
-
-
-def _total(result: Result, runs: Mapping[Key, Result]) -> float | None:
-    taken, todo = {result.method: result.made.minutes}, [result]
-    while todo:
-        last = todo.pop()
-        for name in (last.teacher, last.start):
-            if name in ("", SCRATCH) or name in taken:
-                continue
-            if (name, result.seed) not in runs:
-                return None
-            todo.append(runs[name, result.seed])
-            taken[name] = todo[-1].made.minutes
-    return sum(taken.values())

@@ -21,8 +21,8 @@ def method_table(methods: Mapping[str, Measured]) -> Grid:
         (*head, "parameters in M", "GMAC", "minutes"),
         rows,
         caption=f"{MEANING} s.d.: over seeds. GMAC: billions of multiply-adds of one frame with every sensor. minutes: "
-        "of training the method and all that it needs, teacher and start, the median over seeds, by as many threads as "
-        "the results tell; empty where one of these is not there.",
+        "of training the method and all that it needs, teacher and start, of each the median over seeds, by as many "
+        "threads as the results tell; empty where one of these is not there.",
     )
 
 
