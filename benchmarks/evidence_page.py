@@ -3,11 +3,11 @@ them stay.
 
     python benchmarks/evidence_page.py
 
-What it reads was written by `robustseg compare`: benchmarks/results/evidence/STAGE/table.json, differences.json and the
-runs' own files. A measured part stands between the lines `<!-- STAGE KIND CHOICE -->` and `<!-- end of ... -->`; every
-other line that is a comment is an error, so that none is passed over for a slip. Kinds are methods, sets, differences
-and runs; the choice is some methods, as in `teacher, robustseg`, or some differences, as in `robustseg-teacher`;
-without one it is all that there are.
+What it reads was written by `robustseg compare`: benchmarks/results/evidence/STAGE/table.json, differences.json,
+failures.json and the runs' own files. A measured part stands between the lines `<!-- STAGE KIND CHOICE -->` and
+`<!-- end of ... -->`; every other line that is a comment is an error, so that none is passed over for a slip. Kinds are
+methods, sets, differences, failures and runs; the choice is some methods, as in `teacher, robustseg`, or some
+differences, as in `robustseg-teacher`; without one it is all that there are.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ ROOT = Path(__file__).parent.parent
 PAGES = (ROOT / "docs" / "evidence.md", ROOT / "README.md")
 
 STATISTICS = ("mean", "all", "worst")
-KINDS = ("methods", "sets", "differences", "runs")
+KINDS = ("methods", "sets", "differences", "failures", "runs")
+WORST = ":5"
+"""How the cases of the greatest severity end."""
+NOISE = ("low", "mid", "high")
 MARKED = re.compile(r"^<!-- (?!end of )(.*?) -->$", re.MULTILINE)
 
 
@@ -72,6 +75,33 @@ def set_lines(table: Mapping[str, Any], names: Sequence[str]) -> list[str]:
         for subset in sets
     ]
     return [*head, *rows]
+
+
+def failure_lines(table: Mapping[str, Any], failures: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    """A row per method: what it scores with one sensor at fault or all noisy, and how often that is worse than off.
+
+    Off: the set of all other sensors, beside the fault in its greatest severity.
+    """
+    head = [
+        "| method | seeds | all well | one at fault | worst fault | worse than off | noise low | mid | high |",
+        "|:--|" + "--:|" * 8,
+    ]
+    rows = []
+    for name in names:
+        row, found = table[name], failures["faults"]["methods"][name]
+        noise = failures["nm"]["methods"][name]["cases"]
+        gravest = {case.removesuffix(WORST): score for case, score in found["cases"].items() if case.endswith(WORST)}
+        worse = sum(score < _without(case.partition("@")[2], row["subsets"]) for case, score in gravest.items())
+        scores = [_score(row["all"]), _score(found["mean"]), f"{_score(found['worst'])} ({found['worst_case']})"]
+        cells = [*scores, f"{worse} of {len(gravest)}", *(_score(noise[level]) for level in NOISE)]
+        rows.append("| " + " | ".join([f"`{name}`", str(found["seeds"]), *cells]) + " |")
+    return [*head, *rows]
+
+
+def _without(sensor: str, subsets: Mapping[str, float]) -> float:
+    """The score of all sensors but one."""
+    full = max((name.split("+") for name in subsets), key=len)
+    return subsets["+".join(name for name in full if name != sensor)]
 
 
 def run_lines(stage: Path, table: Mapping[str, Any], names: Sequence[str]) -> list[str]:
@@ -132,6 +162,9 @@ def measured_lines(results: Path, marker: str) -> list[str]:
             return method_lines(table, names)
         case "sets":
             return set_lines(table, names)
+        case "failures":
+            failures = json.loads((folder / "failures.json").read_text(encoding="utf-8"))
+            return failure_lines(table, failures, names)
         case _:
             return run_lines(folder, table, names)
 

@@ -82,6 +82,20 @@ def test_sets_are_those_of_any_method(evidence_page, results):
     assert lines[2:] == ["| depth | 20.0 |  |", "| rgb+depth | 60.0 |  |", "| rgb |  | 30.0 |"]
 
 
+def test_what_sensors_at_fault_cost(evidence_page, results):
+    """One of two gravest faults is worse than its sensor switched off; a fault of less severity is not counted."""
+    cases = {"fog@rgb:5": 19.9, "fog@rgb:1": 10.0, "noise@depth:5": 50.0}
+    faults = {"seeds": 2, "mean": 26.63, "worst": 10.0, "worst_case": "fog@rgb:1", "cases": cases}
+    noise = {"cases": {"low": 40.0, "mid": 30.04, "high": 20.0}}
+    found = {"faults": {"methods": {"teacher": faults}}, "nm": {"methods": {"teacher": noise}}}
+    (results / "world" / "failures.json").write_text(json.dumps(found))
+    stored = json.loads((results / "world" / "table.json").read_text())
+    stored["teacher"]["subsets"]["rgb"] = 45.0
+    (results / "world" / "table.json").write_text(json.dumps(stored))
+    (row,) = evidence_page.measured_lines(results, "world failures teacher")[2:]
+    assert row == "| `teacher` | 2 | 60.8 | 26.6 | 10.0 (fog@rgb:1) | 1 of 2 | 40.0 | 30.0 | 20.0 |"
+
+
 def test_a_choice_is_shown_alone_and_in_its_order(evidence_page, results):
     lines = evidence_page.measured_lines(results, "world methods teacher, rgb_alone")
     assert [line.split("`")[1] for line in lines[2:]] == ["teacher", "rgb_alone"]
@@ -97,7 +111,7 @@ def test_a_choice_is_shown_alone_and_in_its_order(evidence_page, results):
         ("world sets teacher rgb_alone", "no method 'teacher rgb_alone'; there are rgb_alone, teacher"),
         ("world runs kl", "no method 'kl'"),
         ("world differences teacher-kl", "no difference 'teacher-kl'; there are teacher-rgb_alone, rgb_alone-teacher"),
-        ("world method", "no kind 'method'; there are methods, sets, differences, runs"),
+        ("world method", "no kind 'method'; there are methods, sets, differences, failures, runs"),
         ("world", "no kind ''; there are methods"),
         ("wrold methods", "no stage 'wrold'; there are world"),
     ],
