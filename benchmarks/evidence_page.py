@@ -90,7 +90,11 @@ def failure_lines(table: Mapping[str, Any], failures: Mapping[str, Any], names: 
     for name in names:
         row, found = table[name], failures["faults"]["methods"][name]
         noise = failures["nm"]["methods"][name]["cases"]
-        gravest = {case.removesuffix(WORST): score for case, score in found["cases"].items() if case.endswith(WORST)}
+        gravest = {
+            case.removesuffix(WORST): score
+            for case, score in found["cases"].items()
+            if case.endswith(WORST) and score is not None  # no frame could be broken so
+        }
         worse = sum(score < _without(case.partition("@")[2], row["subsets"]) for case, score in gravest.items())
         scores = [_score(row["all"]), _score(found["mean"]), f"{_score(found['worst'])} ({found['worst_case']})"]
         cells = [*scores, f"{worse} of {len(gravest)}", *(_score(noise[level]) for level in NOISE)]

@@ -84,7 +84,7 @@ def test_sets_are_those_of_any_method(evidence_page, results):
 
 def test_what_sensors_at_fault_cost(evidence_page, results):
     """One of two gravest faults is worse than its sensor switched off; a fault of less severity is not counted."""
-    cases = {"fog@rgb:5": 19.9, "fog@rgb:1": 10.0, "noise@depth:5": 50.0}
+    cases = {"fog@rgb:5": 19.9, "fog@rgb:1": 10.0, "noise@depth:5": 50.0, "jump@depth:5": None}
     faults = {"seeds": 2, "mean": 26.63, "worst": 10.0, "worst_case": "fog@rgb:1", "cases": cases}
     noise = {"cases": {"low": 40.0, "mid": 30.04, "high": 20.0}}
     found = {"faults": {"methods": {"teacher": faults}}, "nm": {"methods": {"teacher": noise}}}
