@@ -161,7 +161,8 @@ What can go wrong with one sensor while the others are well, in five severities.
 image in its modality's unit, before normalisation (`robustseg.failures.apply_fault`), or of its place in the sequence
 (`stale`). All images of one sensor share a fault; those of a kind that cannot have it stay as they are. Evaluation
 walks through them (protocol `faults`); training draws them at random, those of time excepted: a recipe's
-`data.transforms.faults` is the probability for each sensor. Teacher and student then see the same broken image.
+`data.transforms.faults` is the probability for each sensor. Teacher and student then see the same broken image. What it
+brings and costs: [evidence.md](evidence.md).
 
 ![Each fault at severities 1, 3 and 5](faults.png)
 
