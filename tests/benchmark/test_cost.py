@@ -69,8 +69,11 @@ def test_other_fusions_by_hand(toy_model):
     standard = replace(toy_model.card, fusion="mean")
     encoder, first = (count(standard.backbone, *size) for count in (encoder_macs, first_convolution))
     one = frame_macs(standard, size, 1)
-    weighted, early, late, pair = (replace(standard, fusion=fusion) for fusion in ("weighted", "early", "late", "pair"))
+    weighted, moments, early, late, pair = (
+        replace(standard, fusion=fusion) for fusion in ("weighted", "moments", "early", "late", "pair")
+    )
     assert frame_macs(weighted, size, 1) > one
+    assert frame_macs(moments, size, 3) == frame_macs(weighted, size, 3)  # what it adds, it does pixel by pixel
     assert frame_macs(early, size, 1) == one
     assert frame_macs(early, size, 3) - frame_macs(early, size, 2) == first
     assert frame_macs(late, size, 3) == 3 * one

@@ -15,7 +15,7 @@ from robustseg.training.learners import check_given, check_start
 from robustseg.training.run import model_card
 
 PLAIN = Distill(hpdm=0, rrm=0)
-OWN = ({"private": ("norm",)}, {"fusion": "weighted"}, {"fusion": "early"})
+OWN = ({"private": ("norm",)}, {"fusion": "weighted"}, {"fusion": "moments"}, {"fusion": "early"})
 
 
 def data(*use: str) -> Data:
@@ -76,7 +76,9 @@ def test_both_branches_of_a_pair_see_what_they_were_trained_with(recipe, saved, 
 
 
 @pytest.mark.parametrize("role", ["teacher", "student_init"])
-@pytest.mark.parametrize("model", [{"fusion": "weighted"}, {"absence": "zero"}, {"private": ("patch",)}])
+@pytest.mark.parametrize(
+    "model", [{"fusion": "weighted"}, {"fusion": "moments"}, {"absence": "zero"}, {"private": ("patch",)}]
+)
 def test_branches_of_a_pair_are_plain_networks(recipe, saved, tmp_path, role, model):
     folders = {"teacher": saved("one"), "student_init": saved("two")} | {role: saved("odd", **model)}
     made = recipe(tmp_path, model=Model(width=16, fusion="pair"), data=data(), distill=replace(PLAIN, **folders))

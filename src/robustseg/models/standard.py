@@ -13,6 +13,7 @@ from robustseg.models.decoder import Decoder
 from robustseg.models.early import Bias, EarlyFusion, FirstConvolution, Trunk
 from robustseg.models.late import LateFusion
 from robustseg.models.mit import SHAPES, MiT, Patch, Stage
+from robustseg.models.moments import Contrast, MomentsSegmenter
 from robustseg.models.pair import FrozenPair, PairFusion, Weighting
 from robustseg.models.private import Identity, NamedPatch, PrivateNorm, PrivatePatch, SharedNorm, SharedPatch
 from robustseg.models.segmenter import Segmenter
@@ -57,6 +58,12 @@ def segmenter_on_meta(
             case "weighted":
                 reliability = [Reliability(num_modalities, width) for width in encoder.widths]
                 return WeightedSegmenter(encoder, decoder, reliability, absence=absence, num_modalities=num_modalities)
+            case "moments":
+                reliability = [Reliability(num_modalities, width) for width in encoder.widths]
+                contrast = [Contrast(width) for width in encoder.widths]
+                return MomentsSegmenter(
+                    encoder, decoder, reliability, contrast, absence=absence, num_modalities=num_modalities
+                )
             case "early":
                 first = FirstConvolution(num_modalities, encoder.widths[0])
                 return EarlyFusion(first, Trunk(encoder), decoder=decoder, num_modalities=num_modalities)
@@ -111,7 +118,7 @@ def initialise(model: nn.Module, generator: Generator) -> None:
                 one = torch.empty_like(module.weight[0])
                 fan_out = one[:, 0].numel()
                 module.weight.copy_(one.normal_(0, math.sqrt(2 / fan_out), generator=generator))
-            case nn.LayerNorm() | nn.BatchNorm2d() | PrivateNorm() | Reliability() | Bias() | Identity():
+            case nn.LayerNorm() | nn.BatchNorm2d() | PrivateNorm() | Reliability() | Contrast() | Bias() | Identity():
                 module.reset_parameters()
             case _:
                 continue

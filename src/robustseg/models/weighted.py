@@ -75,11 +75,30 @@ class WeightedSegmenter(Segmenter):
         row, to = rows_to_fuse(sample, modality, present, self.absence)
         slot = to * self.num_modalities + modality[row]
         fused = []
-        for rows, reliability in zip(maps, self.reliability, strict=True):
+        for stage, (rows, reliability) in enumerate(zip(maps, self.reliability, strict=True)):
             chosen = pick(rows, row)
             share = shares(reliability(chosen, modality[row]), slot, present)
-            fused.append(weighted_sum(chosen, share, to, len(present)))
+            fused.append(self.pool(chosen, share, to, len(present), stage))
         return Fused(fused, present)
+
+    def pool(
+        self,
+        rows: Float[Tensor, "P C h w"],
+        share: Float[Tensor, "P h w"],
+        to: Int64[Tensor, " P"],
+        batch: int,
+        stage: int,
+    ) -> Float[Tensor, "B C h w"]:
+        """One map of each sample's rows, whose shares are known; see `weighted_sum`.
+
+        Args:
+            rows: Encodings of one stage.
+            share: Of each of them.
+            to: The sample that each of them goes to.
+            batch: How many samples there are.
+            stage: Which of the encoder's stages they are of.
+        """
+        return weighted_sum(rows, share, to, batch)
 
 
 def shares(

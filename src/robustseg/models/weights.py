@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from robustseg.files import sha256, write_atomically
 from robustseg.models.card import CARD_FILE, ModelCard, write_card
+from robustseg.models.moments import Contrast
 from robustseg.models.private import PRIVATE, Identity, tensors_of
 from robustseg.models.segmenter import Segmenter
 from robustseg.models.standard import segmenter_on_meta
@@ -87,17 +88,17 @@ def load_weights(folder: Path, card: ModelCard) -> dict[str, Tensor]:
 def expanded(state: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
     """The weights of a network that shares more, as a network needs them that has the same parts or more of them.
 
-    Every modality is given what all share as its own, and reliabilities and identities, which a plain network lacks,
-    stay those of the model. Both compute the same then, if these are as they start. What is there already stays as it
-    is, and other differences stay for whoever loads the result to find. Nothing is copied: the tensors are to be
-    loaded, not to be changed.
+    Every modality is given what all share as its own, and what a plain network lacks, reliabilities, contrasts and
+    identities, stays that of the model. Both compute the same then, if these are as they start. What is there already
+    stays as it is, and other differences stay for whoever loads the result to find. Nothing is copied: the tensors are
+    to be loaded, not to be changed.
 
     Args:
         state: Of the network that shares.
         model: The network that the weights are for.
     """
     own = model.state_dict()
-    started = {name: own[name] for name in tensors_of(model, (Reliability, Identity))} | dict(state)
+    started = {name: own[name] for name in tensors_of(model, (Reliability, Contrast, Identity))} | dict(state)
     alike = {
         name: started[name].expand_as(own[name])
         for name in tensors_of(model, PRIVATE)

@@ -10,7 +10,7 @@ from robustseg.recipe.rules import require
 
 Backbone = Literal["mit_nano", "mit_b0", "mit_b1", "mit_b2", "mit_b3", "mit_b4", "mit_b5"]
 Absence = Literal["remove", "zero"]
-Fusion = Literal["mean", "weighted", "early", "late", "pair"]
+Fusion = Literal["mean", "weighted", "moments", "early", "late", "pair"]
 Private = Literal["patch", "norm", "identity"]
 Taught = Literal["dominant", "others", "all"]
 Target = Literal["everything", "superset"]
@@ -52,7 +52,9 @@ class Model:
         absence: "remove" = absent modalities leave the mean; "zero" = they stay as zero images, the mean divides by M.
         fusion: How modalities become one: "mean" = the mean of the present ones' maps, stage by stage; "weighted" = at
             every pixel the more reliable ones weigh more, as the network tells from their maps. It starts as the plain
-            mean, and a student may start from a teacher with that. "early" = their channels are one image, zeros where
+            mean, and a student may start from a teacher with that. "moments" = that and how far they lie from it, times
+            what is learned for each channel: for sensors that tell something only beside each other, such as images
+            from before and after; it starts as "weighted". "early" = their channels are one image, zeros where
             absent, to one encoder; "late" = each is segmented on its own, and the mean of the class probabilities is
             the prediction; "pair" = the frozen encoders of `distill.teacher` and `distill.student_init`, weighted at
             every pixel by what is learned, and a decoder that goes on learning from where the latter's is.

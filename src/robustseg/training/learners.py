@@ -193,7 +193,7 @@ def _check_inputs_of_start(known: Segmenter, frames: Frames, recipe: Recipe) -> 
     """
     if recipe.model.fusion == "pair":
         _check_same_inputs(known, frames, "model of student_init")
-    if known.card.private or known.card.fusion in ("weighted", "early"):
+    if known.card.private or known.card.fusion in ("weighted", "moments", "early"):
         ours, theirs = ([entry.name for entry in those] for those in (known.card.modalities, frames.modalities))
         if ours != theirs:
             raise ValueError(

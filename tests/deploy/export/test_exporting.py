@@ -173,6 +173,8 @@ def check_answers(model, folder) -> None:
     ("network", "flags"),
     [
         (("weighted", "remove", ("patch", "norm")), ["--format=onnx"]),
+        (("moments", "remove", ("patch", "norm")), ["--format=onnx", "--split"]),
+        (("moments",), ["--format=openvino"]),
         (("mean", "zero"), ["--format=openvino", "--split"]),
         (("late",), ["--format=torch", "--split"]),
         (("early",), ["--format=openvino", "--outputs=labels,confidence,logits"]),

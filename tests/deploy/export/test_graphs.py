@@ -19,6 +19,8 @@ NETWORKS = [
     ("mean", "zero", ("norm",)),
     ("weighted", "remove", ("identity",)),
     ("weighted", "zero", ("patch",)),
+    ("moments", "remove", ("norm",)),
+    ("moments", "zero", ()),
     ("early", "remove", ()),
     ("late", "remove", ()),
     ("pair", "remove", ()),

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from robustseg.deploy.export.plain import PlainHead, plain_head
 from robustseg.models.early import EarlyFusion
 from robustseg.models.late import LateFusion
+from robustseg.models.moments import Contrast, MomentsSegmenter
 from robustseg.models.pair import PairFusion
 from robustseg.models.segmenter import Segmenter
 from robustseg.models.weighted import Reliability, WeightedSegmenter
@@ -43,28 +44,34 @@ class MeanOfAll(nn.Module):
 
 
 class WeightedMean(nn.Module):
-    """The mean of the modalities weighted by their reliability at every pixel.
+    """The mean of the modalities weighted by their reliability at every pixel, and with contrasts their deviation.
 
     Args:
         reliability: One per stage.
         everything: Whether absent modalities take part, absence "zero".
+        contrast: One per stage; None = the mean alone.
     """
 
-    def __init__(self, reliability: nn.ModuleList, everything: bool) -> None:
+    def __init__(self, reliability: nn.ModuleList, everything: bool, contrast: nn.ModuleList | None = None) -> None:
         super().__init__()
         self.reliability = reliability
         self.everything = everything
+        self.contrast = contrast
 
     def forward(self, maps: Slots, present: Bool[Tensor, "B M"]) -> Maps:
         """The fused maps."""
         shown = torch.ones_like(present) if self.everything else present
         fused = []
-        for stage, reliability in zip(maps, self.reliability, strict=True):
+        for place, (stage, reliability) in enumerate(zip(maps, self.reliability, strict=True)):
             stage, own = masked(stage, shown), cast(Reliability, reliability)
             weight, bias = own.weight.to(stage.dtype), own.bias.to(stage.dtype)
             scores = (stage * weight[:, :, None, None]).sum(dim=2) + bias[:, None, None]  # B M h w
             shares = scores.masked_fill(~shown[:, :, None, None], -torch.inf).softmax(dim=1)
-            fused.append((stage * shares[:, :, None]).sum(dim=1))
+            mean = (stage * shares[:, :, None]).sum(dim=1)
+            if self.contrast is not None:
+                variance = ((stage - mean[:, None]).square() * shares[:, :, None]).sum(dim=1)
+                mean = cast(Contrast, self.contrast[place])(mean, variance)
+            fused.append(mean)
         return fused
 
 
@@ -161,6 +168,8 @@ def answer_of(model: Segmenter, dtype: torch.dtype) -> FusedAnswer | LateAnswer:
             return FusedAnswer(SumThenTrunk(model.trunk), head)
         case PairFusion():
             return FusedAnswer(MeanThenWeighting(model.weightings), head)
+        case MomentsSegmenter():
+            return FusedAnswer(WeightedMean(model.reliability, everything, model.contrast), head)
         case WeightedSegmenter():
             return FusedAnswer(WeightedMean(model.reliability, everything), head)
         case _ if type(model) is Segmenter:
